@@ -1,0 +1,1 @@
+Console.WriteLine("Usage: SampleTools train|generate");

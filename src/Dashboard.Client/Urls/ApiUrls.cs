@@ -1,0 +1,35 @@
+namespace Dashboard.Client.Urls;
+
+/// <summary>Addresses of pictures and binary data, in one place.</summary>
+public static class ApiUrls
+{
+    /// <summary>A sample's picture as a square WebP thumbnail of the given size (48, 96, 192 or 384 pixels).</summary>
+    public static string Thumbnail(string analysisId, int sample, int size) =>
+        FormattableString.Invariant($"/api/analyses/{analysisId}/samples/{sample}/thumbnail?size={size}");
+
+    /// <summary>The crop of a concept's exemplar as a square WebP.</summary>
+    public static string Crop(string analysisId, int concept, int exemplar, int size) =>
+        FormattableString.Invariant($"/api/analyses/{analysisId}/concepts/{concept}/exemplars/{exemplar}/crop?size={size}");
+
+    /// <summary>The concept's map over a sample: a square picture with an alpha channel, to lay over the thumbnail.</summary>
+    public static string Map(string analysisId, int concept, int sample) =>
+        FormattableString.Invariant($"/api/analyses/{analysisId}/concepts/{concept}/maps/{sample}");
+
+    /// <summary>Points of a class's strategic cluster graph, binary (docs/file-formats.md, point clouds).</summary>
+    public static string ClassPoints(string analysisId, int classIndex) =>
+        FormattableString.Invariant($"/api/analyses/{analysisId}/classes/{classIndex}/points");
+
+    /// <summary>Points of the map of all concepts, binary (docs/file-formats.md, point clouds).</summary>
+    public static string ConceptPoints(string analysisId) => $"/api/analyses/{analysisId}/concepts/points";
+
+    /// <summary>The class page as one self-contained HTML file.</summary>
+    public static string ClassReport(string analysisId, int classIndex) =>
+        FormattableString.Invariant($"/api/analyses/{analysisId}/classes/{classIndex}/report");
+
+    /// <summary>The outlier list as one self-contained HTML file.</summary>
+    public static string OutlierReport(string analysisId) => $"/api/analyses/{analysisId}/outliers/report";
+
+    /// <summary>A picture of a data set preview, prepared as the network sees it when <paramref name="network"/> is given.</summary>
+    public static string Preview(string token, int sample, string? network = null) =>
+        FormattableString.Invariant($"/api/previews/{token}/{sample}") + (network is null ? "" : "?network=" + Uri.EscapeDataString(network));
+}

@@ -1,0 +1,43 @@
+namespace Dashboard.Client.Urls;
+
+/// <summary>Addresses of pages, in one place. State such as a selection or a filter goes into the query.</summary>
+public static class PageUrls
+{
+    /// <summary>Home.</summary>
+    public const string Home = "/";
+
+    /// <summary>New analysis.</summary>
+    public const string New = "/new";
+
+    /// <summary>The live page of an analysis.</summary>
+    public static string Analysis(string id) => $"/analyses/{id}";
+
+    /// <summary>The atlas; tab is classes, shared or outliers.</summary>
+    public static string Atlas(string id, string? tab = null) => $"/analyses/{id}/atlas" + (tab is null ? "" : $"?tab={tab}");
+
+    /// <summary>A class.</summary>
+    public static string Class(string id, int classIndex) => FormattableString.Invariant($"/analyses/{id}/classes/{classIndex}");
+
+    /// <summary>A concept.</summary>
+    public static string Concept(string id, int concept) => FormattableString.Invariant($"/analyses/{id}/concepts/{concept}");
+
+    /// <summary>A sample.</summary>
+    public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
+
+    /// <summary>Outliers, filtered by kind and class.</summary>
+    public static string Outliers(string id, string? kind = null, int? classIndex = null)
+    {
+        var query = new List<string>(2);
+        if (kind is not null)
+        {
+            query.Add("kind=" + Uri.EscapeDataString(kind));
+        }
+
+        if (classIndex is not null)
+        {
+            query.Add(FormattableString.Invariant($"class={classIndex}"));
+        }
+
+        return $"/analyses/{id}/outliers" + (query.Count == 0 ? "" : "?" + string.Join('&', query));
+    }
+}

@@ -1,0 +1,4 @@
+namespace Analysis.Tests;
+
+/// <summary>Marks the assembly.</summary>
+internal static class AssemblyMarker;

@@ -1,0 +1,4 @@
+namespace Dashboard.Client.Tests;
+
+/// <summary>Marks the assembly.</summary>
+internal static class AssemblyMarker;

@@ -1,0 +1,4 @@
+namespace Dashboard.EndToEnd;
+
+/// <summary>Marks the assembly.</summary>
+internal static class AssemblyMarker;

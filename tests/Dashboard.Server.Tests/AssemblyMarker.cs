@@ -1,0 +1,4 @@
+namespace Dashboard.Server.Tests;
+
+/// <summary>Marks the assembly.</summary>
+internal static class AssemblyMarker;
