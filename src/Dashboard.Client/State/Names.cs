@@ -1,0 +1,89 @@
+using Dashboard.Client.Contracts;
+
+namespace Dashboard.Client.State;
+
+/// <summary>What things are called on every page.</summary>
+public static class Names
+{
+    /// <summary>Kinds of outliers in the order in which they are shown.</summary>
+    public static IReadOnlyList<string> Kinds { get; } = ["mislabelled", "confounded", "corrupted", "foreign", "duplicate", "rare"];
+
+    /// <summary>Short name of a concept: a person's, else "c3".</summary>
+    public static string Concept(ConceptCard concept) => string.IsNullOrWhiteSpace(concept.Name) ? Code(concept.Rank) : concept.Name;
+
+    /// <summary>Code of a concept in its class: c0, c1, ….</summary>
+    public static string Code(int rank) => FormattableString.Invariant($"c{rank}");
+
+    /// <summary>Name of a strategy: "strategy A".</summary>
+    public static string Strategy(int index) => "strategy " + ConceptPalette.StrategyLetter(index);
+
+    /// <summary>Title of an outlier kind.</summary>
+    public static string Kind(string kind) => kind switch
+    {
+        "mislabelled" => "Wrong label",
+        "confounded" => "Confounded",
+        "corrupted" => "Corrupted",
+        "foreign" => "Foreign",
+        "duplicate" => "Duplicate",
+        "rare" => "Rare",
+        _ => "Not flagged",
+    };
+
+    /// <summary>What an outlier kind means.</summary>
+    public static string KindMeaning(string kind) => kind switch
+    {
+        "mislabelled" => "The label does not fit what the image shows.",
+        "confounded" => "Something off the object, such as a mark or a border, drives the decision.",
+        "corrupted" => "The image is damaged: noise, blank areas, wrong colours.",
+        "foreign" => "The image shows something that belongs to none of the classes.",
+        "duplicate" => "The same image, or nearly, occurs more than once.",
+        "rare" => "Right label, but unlike all others of its class.",
+        _ => "",
+    };
+
+    /// <summary>Short signs for the kinds, so that colour is never the only mark.</summary>
+    public static string KindSign(string kind) => kind switch
+    {
+        "mislabelled" => "≠",
+        "confounded" => "◈",
+        "corrupted" => "▦",
+        "foreign" => "?",
+        "duplicate" => "⧉",
+        "rare" => "✧",
+        _ => "·",
+    };
+
+    /// <summary>A person's verdict in words.</summary>
+    public static string Verdict(string? verdict) => verdict switch
+    {
+        "fine" => "Fine",
+        "wronglabel" => "Wrong label",
+        "remove" => "Remove",
+        "confounder" => "Confounder",
+        _ => "No verdict",
+    };
+
+    /// <summary>State of an analysis.</summary>
+    public static string State(AnalysisState state) => state switch
+    {
+        AnalysisState.Queued => "Waiting",
+        AnalysisState.Running => "Running",
+        AnalysisState.Completed => "Done",
+        AnalysisState.Failed => "Failed",
+        _ => "Cancelled",
+    };
+
+    /// <summary>Style of the state's badge.</summary>
+    public static string StateStyle(AnalysisState state) => state switch
+    {
+        AnalysisState.Running => "live",
+        AnalysisState.Completed => "good",
+        AnalysisState.Failed => "bad",
+        AnalysisState.Cancelled => "warn",
+        _ => "",
+    };
+
+    /// <summary>Where an analysis is best opened: the atlas once complete, the live page before.</summary>
+    public static string Entry(AnalysisSummary analysis) =>
+        analysis.State == AnalysisState.Completed ? Urls.PageUrls.Atlas(analysis.Id) : Urls.PageUrls.Analysis(analysis.Id);
+}

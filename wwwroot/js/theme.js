@@ -1,0 +1,44 @@
+// Runs before the first paint: the stored choice, or the system's.
+(() => {
+  const media = matchMedia('(prefers-color-scheme: dark)');
+  const stored = () => { try { return localStorage.getItem('theme') || 'system'; } catch { return 'system'; } };
+  const dark = choice => choice === 'dark' || (choice === 'system' && media.matches);
+  const apply = () => {
+    const choice = stored();
+    const root = document.documentElement;
+    root.dataset.theme = dark(choice) ? 'dark' : 'light';
+    root.dataset.themeChoice = choice;
+    dispatchEvent(new CustomEvent('atlas-theme', { detail: { choice, dark: dark(choice) } }));
+  };
+  apply();
+  media.addEventListener('change', apply);
+  addEventListener('storage', e => { if (e.key === 'theme') apply(); });
+
+  const listeners = new Map();
+  let next = 1;
+  window.atlasTheme = {
+    get: () => ({ choice: stored(), dark: dark(stored()) }),
+    set: choice => { try { localStorage.setItem('theme', choice); } catch { /* private mode: for this page only */ } apply(); },
+    listen: target => {
+      const handler = e => target.invokeMethodAsync('OnThemeChanged', e.detail.choice, e.detail.dark).catch(() => { });
+      addEventListener('atlas-theme', handler);
+      listeners.set(next, handler);
+      return next++;
+    },
+    unlisten: id => { removeEventListener('atlas-theme', listeners.get(id)); listeners.delete(id); },
+  };
+
+  // Sliders that only change how things look stay in the browser: <input type="range" data-css-var="--name">.
+  const restore = name => { try { return localStorage.getItem('var' + name); } catch { return null; } };
+  for (const name of ['--map-opacity']) {
+    const value = restore(name);
+    if (value) document.documentElement.style.setProperty(name, value);
+  }
+  document.addEventListener('input', e => {
+    const name = e.target.dataset?.cssVar;
+    if (!name) return;
+    const value = String(Number(e.target.value) / 100);
+    document.documentElement.style.setProperty(name, value);
+    try { localStorage.setItem('var' + name, value); } catch { /* nothing to keep */ }
+  });
+})();
