@@ -1,0 +1,208 @@
+using Analysis.Numerics;
+
+namespace Analysis.Factorization;
+
+/// <summary>A partition by nearest centroid.</summary>
+/// <param name="Centroids">k×d.</param>
+/// <param name="Labels">Cluster of each row.</param>
+/// <param name="SquaredDistances">Of each row to its centroid.</param>
+/// <param name="Inertia">Their sum.</param>
+/// <param name="Iterations">Lloyd steps taken.</param>
+public sealed record KMeansResult(DenseMatrix Centroids, int[] Labels, double[] SquaredDistances, double Inertia, int Iterations);
+
+/// <summary>k-means by Lloyd's algorithm (Lloyd 1982), seeded by k-means++ (Arthur and Vassilvitskii 2007).</summary>
+public static class KMeans
+{
+    /// <summary>The best of several seeded starts.</summary>
+    /// <param name="rows">n×d.</param>
+    /// <param name="clusters">1 to n.</param>
+    /// <param name="seed">Equal seeds give equal results.</param>
+    /// <param name="restarts">Number of starts; the smallest inertia wins, the first on ties.</param>
+    /// <param name="maximumIterations">Limit of each start.</param>
+    /// <param name="tolerance">As in <see cref="Lloyd"/>.</param>
+    public static KMeansResult Fit(
+        DenseMatrix rows, int clusters, int seed = 0, int restarts = 5, int maximumIterations = 300, double tolerance = 1e-4)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(clusters, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(clusters, rows.Rows);
+        var random = new SplitMix64(unchecked((ulong)seed));
+        KMeansResult? best = null;
+        for (var start = 0; start < Math.Max(1, clusters == 1 ? 1 : restarts); start++)
+        {
+            var result = Lloyd(rows, PlusPlus(rows, clusters, ref random), maximumIterations, tolerance);
+            if (best is null || result.Inertia < best.Inertia)
+            {
+                best = result;
+            }
+        }
+
+        return best!;
+    }
+
+    /// <summary>
+    /// Lloyd's algorithm from given centroids. Stops when no label changes, or when the summed squared shift of the centroids
+    /// is at most <paramref name="tolerance"/> × mean feature variance; labels and inertia belong to the returned centroids. An
+    /// empty cluster moves to the point farthest from its own centroid.
+    /// </summary>
+    /// <param name="rows">n×d.</param>
+    /// <param name="initial">k×d; not changed.</param>
+    /// <param name="maximumIterations">At least 1.</param>
+    /// <param name="tolerance">0 to run to a fixed point.</param>
+    public static KMeansResult Lloyd(DenseMatrix rows, DenseMatrix initial, int maximumIterations = 300, double tolerance = 1e-4)
+    {
+        var n = rows.Rows;
+        var k = initial.Rows;
+        var threshold = tolerance <= 0 ? 0 : tolerance * MeanVariance(rows);
+        var centroids = initial.Clone();
+        var labels = new int[n];
+        var squared = new double[n];
+        var previous = new int[n];
+        Array.Fill(previous, -1);
+        var settled = false;
+        var iterations = 0;
+        while (iterations < maximumIterations && !settled)
+        {
+            iterations++;
+            Assign(rows, centroids, labels, squared);
+            var next = Means(rows, k, labels, squared);
+            double shift = 0;
+            for (var c = 0; c < k; c++)
+            {
+                shift += Vectors.SquaredDistance(next.Row(c), centroids.Row(c));
+            }
+
+            centroids = next;
+            settled = labels.AsSpan().SequenceEqual(previous);
+            if (!settled && shift <= threshold)
+            {
+                break;
+            }
+
+            labels.CopyTo(previous, 0);
+        }
+
+        Assign(rows, centroids, labels, squared);
+        return new KMeansResult(centroids, labels, squared, squared.Sum(), iterations);
+    }
+
+    /// <summary>Nearest centroid of each row, the first on ties.</summary>
+    /// <param name="rows">n×d.</param>
+    /// <param name="centroids">k×d.</param>
+    /// <param name="labels">Receives n clusters.</param>
+    /// <param name="squared">Receives n squared distances.</param>
+    public static void Assign(DenseMatrix rows, DenseMatrix centroids, Span<int> labels, Span<double> squared)
+    {
+        for (var i = 0; i < rows.Rows; i++)
+        {
+            var row = rows.Row(i);
+            var best = double.PositiveInfinity;
+            var label = 0;
+            for (var c = 0; c < centroids.Rows; c++)
+            {
+                var d = Vectors.SquaredDistance(row, centroids.Row(c));
+                if (d < best)
+                {
+                    best = d;
+                    label = c;
+                }
+            }
+
+            labels[i] = label;
+            squared[i] = best;
+        }
+    }
+
+    private static double MeanVariance(DenseMatrix rows)
+    {
+        var mean = rows.ColumnMeans();
+        double sum = 0;
+        for (var i = 0; i < rows.Rows; i++)
+        {
+            sum += Vectors.SquaredDistance(rows.Row(i), mean);
+        }
+
+        return sum / ((double)rows.Rows * rows.Columns);
+    }
+
+    private static DenseMatrix Means(DenseMatrix rows, int k, int[] labels, double[] squared)
+    {
+        var means = new DenseMatrix(k, rows.Columns);
+        var size = new int[k];
+        for (var i = 0; i < rows.Rows; i++)
+        {
+            Vectors.Add(means.Row(labels[i]), rows.Row(i));
+            size[labels[i]]++;
+        }
+
+        if (size.AsSpan().Contains(0))
+        {
+            var farthest = Ranks.Descending(squared);
+            var taken = 0;
+            for (var c = 0; c < k; c++)
+            {
+                // A cluster is never emptied to fill another one.
+                while (size[c] == 0 && taken < farthest.Length)
+                {
+                    var point = farthest[taken++];
+                    var from = labels[point];
+                    if (size[from] <= 1)
+                    {
+                        continue;
+                    }
+
+                    var source = means.Row(from);
+                    var row = rows.Row(point);
+                    for (var d = 0; d < row.Length; d++)
+                    {
+                        source[d] -= row[d];
+                    }
+
+                    size[from]--;
+                    row.CopyTo(means.Row(c));
+                    size[c] = 1;
+                }
+            }
+        }
+
+        for (var c = 0; c < k; c++)
+        {
+            if (size[c] > 0)
+            {
+                Vectors.Scale(means.Row(c), 1.0 / size[c]);
+            }
+        }
+
+        return means;
+    }
+
+    private static DenseMatrix PlusPlus(DenseMatrix rows, int clusters, ref SplitMix64 random)
+    {
+        var n = rows.Rows;
+        var chosen = new int[clusters];
+        chosen[0] = random.NextInt(n);
+        var nearest = new double[n];
+        Array.Fill(nearest, double.PositiveInfinity);
+        for (var c = 1; c < clusters; c++)
+        {
+            double total = 0;
+            for (var i = 0; i < n; i++)
+            {
+                nearest[i] = Math.Min(nearest[i], Vectors.SquaredDistance(rows.Row(i), rows.Row(chosen[c - 1])));
+                total += nearest[i];
+            }
+
+            var left = random.NextDouble() * total;
+            var pick = -1;
+            for (var i = 0; i < n && pick < 0; i++)
+            {
+                left -= nearest[i];
+                pick = left < 0 && nearest[i] > 0 ? i : -1;
+            }
+
+            // All points equal a centroid already: any of them will do.
+            chosen[c] = pick >= 0 ? pick : random.NextInt(n);
+        }
+
+        return rows.Take(chosen);
+    }
+}
