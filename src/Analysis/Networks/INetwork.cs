@@ -36,6 +36,9 @@ public interface INetwork : IDisposable
     /// <summary>Layers in the order of the forward pass.</summary>
     IReadOnlyList<LayerInfo> Layers { get; }
 
+    /// <summary>Assumptions that were made on loading, in words, for people; empty where the sidecar says everything.</summary>
+    IReadOnlyList<string> Notes => [];
+
     /// <summary>Device that holds the weights.</summary>
     Device Device { get; }
 
