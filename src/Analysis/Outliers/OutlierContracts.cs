@@ -27,10 +27,18 @@ public enum OutlierKind
     Rare,
 }
 
-/// <summary>Activations of one layer pooled to a small grid, for position-wise comparison.</summary>
+/// <summary>
+/// Activations of one layer pooled to a small grid, for position-wise comparison. Read in parts: at 20,000 images all values
+/// together would be hundreds of megabytes, and memory must not grow with the number of images. Keep a reference subset of
+/// bounded size and stream the rest past it.
+/// </summary>
 /// <param name="Layer">Layer name.</param>
-/// <param name="Values">N×C×G×G, float16 or float32, possibly memory-mapped; not owned.</param>
-public sealed record GridFeature(string Layer, Tensor Values);
+/// <param name="Channels">Channels C.</param>
+/// <param name="Grid">Cells per side G.</param>
+/// <param name="Read">
+/// Reads rows (ascending indices into the samples) as count×C×G×G float32 on the CPU; the tensor belongs to the caller.
+/// </param>
+public sealed record GridFeature(string Layer, int Channels, int Grid, Func<int[], Tensor> Read);
 
 /// <summary>Everything the detectors look at. Rows are samples in the order of the result folder. Nothing is owned.</summary>
 public sealed record OutlierInput
