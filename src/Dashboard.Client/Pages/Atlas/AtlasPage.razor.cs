@@ -1,0 +1,152 @@
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Microsoft.AspNetCore.Components;
+using Microsoft.JSInterop;
+
+namespace Dashboard.Client.Pages.Atlas;
+
+/// <summary>All classes of an analysis as tiles, the concepts they share, and a summary of outliers.</summary>
+public sealed partial class AtlasPage : IAsyncDisposable
+{
+    private AtlasView? _view;
+    private AtlasQuery _query = new();
+    private IReadOnlyList<ClassTile> _shown = [];
+    private List<ClassTile[]> _rows = [];
+    private ElementReference _page;
+    private IJSObjectReference? _module;
+    private IJSObjectReference? _observer;
+    private DotNetObjectReference<AtlasPage>? _self;
+    private string? _loaded;
+    private bool _missing;
+    private int _columns = 4;
+    private int _readyShown;
+
+    /// <summary>The analysis.</summary>
+    [Parameter]
+    public string Id { get; set; } = "";
+
+    /// <summary>classes, shared or outliers.</summary>
+    [SupplyParameterFromQuery]
+    public string? Tab { get; set; }
+
+    /// <summary>Search words.</summary>
+    [SupplyParameterFromQuery]
+    public string? Search { get; set; }
+
+    /// <summary>Order.</summary>
+    [SupplyParameterFromQuery]
+    public string? Sort { get; set; }
+
+    /// <summary>Filter.</summary>
+    [SupplyParameterFromQuery]
+    public string? Show { get; set; }
+
+    [Inject]
+    private IAtlasService Atlas { get; set; } = default!;
+
+    [Inject]
+    private NavigationManager Navigation { get; set; } = default!;
+
+    [Inject]
+    private IJSRuntime Js { get; set; } = default!;
+
+    private string Current => Tab is "shared" or "outliers" ? Tab : "classes";
+
+    /// <inheritdoc/>
+    protected override async Task OnParametersSetAsync()
+    {
+        _query = new AtlasQuery(Search ?? "", Sort ?? "name", Show ?? "all");
+        if (_loaded != Id)
+        {
+            _loaded = Id;
+            (_view, _missing) = (null, false);
+            await LoadAsync();
+            Follow(Id);
+        }
+
+        Arrange();
+    }
+
+    /// <inheritdoc/>
+    protected override async Task OnAfterRenderAsync(bool firstRender)
+    {
+        if (firstRender)
+        {
+            _module = await Js.InvokeAsync<IJSObjectReference>("import", "./_content/Dashboard.Client/Pages/Atlas/AtlasPage.razor.js");
+            _self = DotNetObjectReference.Create(this);
+            _observer = await _module.InvokeAsync<IJSObjectReference>("observe", _page, _self);
+        }
+    }
+
+    /// <summary>Called by the browser when the number of tiles that fit side by side changes.</summary>
+    [JSInvokable]
+    public Task Columns(int columns) => InvokeAsync(() =>
+    {
+        _columns = Math.Clamp(columns, 1, 12);
+        Arrange();
+        StateHasChanged();
+    });
+
+    /// <inheritdoc/>
+    protected override async Task<bool> OnProgressAsync(AnalysisProgress progress)
+    {
+        if (_view is not null && _view.Analysis.State == progress.State && _readyShown == progress.ReadyClasses.Count)
+        {
+            return false;
+        }
+
+        _readyShown = progress.ReadyClasses.Count;
+        await LoadAsync();
+        Arrange();
+        return true;
+    }
+
+    private async Task LoadAsync()
+    {
+        _view = await Atlas.AtlasAsync(Id, Lifetime);
+        _missing = _view is null;
+    }
+
+    private void Arrange()
+    {
+        _shown = _view is null ? [] : _query.Apply(_view.Classes);
+        _rows = [.. _shown.Chunk(_columns)];
+    }
+
+    private void Change(AtlasQuery query)
+    {
+        Navigation.NavigateTo(
+            Navigation.GetUriWithQueryParameters(new Dictionary<string, object?>
+            {
+                ["search"] = query.Search.Length == 0 ? null : query.Search,
+                ["sort"] = query.Sort == "name" ? null : query.Sort,
+                ["show"] = query.Filter == "all" ? null : query.Filter,
+            }),
+            replace: true);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        try
+        {
+            if (_observer is not null)
+            {
+                await _observer.InvokeVoidAsync("dispose");
+                await _observer.DisposeAsync();
+            }
+
+            if (_module is not null)
+            {
+                await _module.DisposeAsync();
+            }
+        }
+        catch (JSDisconnectedException)
+        {
+            // The browser is gone, and the observer with it.
+        }
+
+        _self?.Dispose();
+    }
+}

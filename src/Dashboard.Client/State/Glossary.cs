@@ -1,0 +1,48 @@
+namespace Dashboard.Client.State;
+
+/// <summary>Definitions of the terms that pages use, each in one or two sentences; keys are lower case.</summary>
+public static class Glossary
+{
+    private static readonly Dictionary<string, string> Definitions = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["concept"] = "A direction in the layer's activation space that a group of images shares: something the network can see, such as a texture, a part or a colour.",
+        ["importance"] = "Share of the class's score (logit) that the concept accounts for, averaged over the images of the class. Negative: it speaks against the class.",
+        ["spread"] = "Standard deviation of the importance over the images of the class: how much it differs from image to image.",
+        ["prevalence"] = "How strongly the concept is present in the images of the class on average (mean coefficient).",
+        ["reliability"] = "How much the class's score rises when the concept grows by one unit. Near zero: present, but not used. Negative: it lowers the score.",
+        ["active share"] = "Share of the class's images in which the concept is present at all.",
+        ["relevance"] = "How far the network's output moves along this direction, in standard deviations above other directions (z score). Higher means more specific to the class.",
+        ["stability"] = "How closely the same concept is found again on another half of the images: 1 is identical, below 0.7 it should be read with care.",
+        ["strategy"] = "A group of images that the network recognises by the same mixture of concepts.",
+        ["prototype"] = "The image nearest to the middle of its strategy: the most typical one.",
+        ["strategic cluster graph"] = "Every point is an image of the class. Images that the network recognises by the same concepts lie close together; distances across large gaps mean little.",
+        ["outlier score"] = "How unusual the image is, from 0 (ordinary) to 1 (most unusual), combined from several detectors at several depths of the network.",
+        ["detector"] = "One way to look for unusual images, such as distance to neighbours at a layer, or the probability of the label. Scores run from 0 (ordinary) to 1.",
+        ["exemplar"] = "An image, or a part of one, that shows the concept.",
+        ["concept map"] = "Where in the image the concept is found. Bright areas drive it.",
+        ["layer"] = "The place in the network whose activations are analysed. Early layers hold edges and textures, late layers hold parts and objects.",
+        ["accuracy"] = "Share of images whose predicted class is their label. Higher is better.",
+        ["confidence"] = "Probability that the network gives to its predicted class.",
+        ["logit"] = "The score the network gives a class before scores are turned into probabilities.",
+        ["contribution"] = "Part of the logit that comes from one concept. The contributions, what no concept explains, and the bias add up to the logit.",
+        ["runner-up"] = "The class with the second-highest score.",
+        ["unexplained"] = "Part of the score that none of the class's concepts accounts for.",
+        ["bias"] = "The constant that the network adds to this class's score whatever the image shows.",
+        ["shared concept"] = "Concepts of different classes that point in nearly the same direction: the network uses the same thing for several classes.",
+        ["cosine"] = "Similarity of two directions: 1 is the same, 0 is unrelated, −1 is opposite.",
+        ["alignment"] = "Cosine between the concept and a class's weights in the network's last step: which classes this concept speaks for.",
+        ["proximity"] = "Concepts drawn near each other point in similar directions; the size of a dot is its importance.",
+        ["neuron alignment"] = "The single channel most similar to the concept. A cosine near 1 means one neuron carries it; a low one that many do.",
+        ["participation ratio"] = "Number of channels that carry the concept: 1 is a single neuron.",
+        ["trustworthiness"] = "How far neighbours on the drawing are neighbours in truth: 1 is perfect.",
+        ["confusion"] = "What images of this class are mistaken for, with the number of images.",
+        ["confounded"] = "Something off the object, such as a mark or a border, drives the decision: a likely shortcut.",
+        ["direction"] = "The singular direction of the layer's activations that the concept came from.",
+    };
+
+    /// <summary>All terms with definitions.</summary>
+    public static IReadOnlyDictionary<string, string> All => Definitions;
+
+    /// <summary>The definition of a term; null where there is none.</summary>
+    public static string? Define(string term) => Definitions.GetValueOrDefault(term);
+}
