@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using Analysis.Datasets;
+using Analysis.Outliers;
 
 namespace Analysis.Imaging;
 
@@ -57,7 +58,7 @@ public sealed class ImageBatch : IDisposable
     /// <summary>Pixel statistics per row, columns as in <see cref="PixelStatistics.Names"/>; empty where not asked for.</summary>
     public IReadOnlyList<float[]> Statistics { get; }
 
-    /// <summary>Content hash per row (<see cref="PixelStatistics.ContentHash"/>); empty where not asked for.</summary>
+    /// <summary>Content hash per row (<see cref="Imaging.ContentHash"/>); empty where not asked for.</summary>
     public IReadOnlyList<string> ContentHash { get; }
 
     /// <summary>Normalised pixels, rows × 3 × height × width float32, row by row.</summary>
@@ -210,8 +211,9 @@ public sealed class BatchLoader
             ImagePreparation.Normalise(prepared, _preprocessing, batch.Values.AsSpan(slot * ImageLength, ImageLength));
             if (_options.Describe)
             {
-                batch.Statistics[slot] = PixelStatistics.Compute(prepared);
-                batch.Hash[slot] = PixelStatistics.ContentHash(decoded);
+                batch.Statistics[slot] = new float[PixelStatistics.Names.Count];
+                PixelStatistics.Compute(decoded, prepared, batch.Statistics[slot]);
+                batch.Hash[slot] = ContentHash.Of(decoded);
             }
         }
         catch (AnalysisException e)
