@@ -31,29 +31,43 @@ public static class NetworkLoader
     /// <exception cref="AnalysisException">The file, its sidecar or the architecture do not fit, or weights are not finite; says what and what to do.</exception>
     public static INetwork Load(string path, string? architecture, Device device)
     {
+        TorchRuntime.Prepare();
         using var file = OpenTensors(path);
         var (description, blueprint, epsilon) = Describe(path, file, architecture);
-        return new NativeNetwork(description, blueprint, NetworkWeights.Load(file, blueprint, epsilon, device), device);
+        return blueprint is null
+            ? ScriptNetwork.Load(path, description, device)
+            : new NativeNetwork(description, blueprint, NetworkWeights.Load(file, blueprint, epsilon, device), device);
     }
 
-    private static ITensorFile OpenTensors(string path) => SafetensorsFile.Open(path);
+    private static ITensorFile OpenTensors(string path) => path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
+        ? SafetensorsFile.Open(path)
+        : PyTorchCheckpoint.Open(path);
 
-    private static (NetworkDescription Description, Blueprint Blueprint, double Epsilon) Describe(string path, ITensorFile file, string? requested)
+    /// <summary>A description, and the blueprint to build; null where a TorchScript file is to be run as it is.</summary>
+    private static (NetworkDescription Description, Blueprint? Blueprint, double Epsilon) Describe(string path, ITensorFile file, string? requested)
     {
         var sidecar = NetworkSidecar.Find(path);
         var notes = new List<string>(sidecar?.Notes ?? []);
-        var shapes = new TensorShapes(file.Headers);
-        var architecture = Resolve(file, shapes, sidecar, requested, notes);
-        var preprocessing = PreprocessingFor(architecture.Family, sidecar, notes);
-        var blueprint = ArchitectureCatalogue.Build(architecture, shapes, preprocessing.Height, preprocessing.Width);
-        ArchitectureCatalogue.Check(file, blueprint);
-        CheckSize(blueprint, preprocessing, file);
+        var isScript = file is PyTorchCheckpoint { IsScript: true };
+        var asIs = string.Equals(requested?.Trim(), ScriptNetwork.ArchitectureName, StringComparison.OrdinalIgnoreCase);
+        if (asIs && !isScript)
+        {
+            throw new AnalysisException($"{file.FileName} is not a TorchScript file.", "Leave the architecture out, or state that of the weights.");
+        }
+
+        var blueprint = asIs ? null : BlueprintFor(file, sidecar, requested, isScript, notes);
+        var preprocessing = PreprocessingFor(blueprint?.Architecture ?? "", sidecar, notes);
+        if (blueprint is not null && isScript)
+        {
+            notes.Add($"The weights were taken from the TorchScript file into the built-in {blueprint.Architecture}; its code is not run. Choose the architecture {ScriptNetwork.ArchitectureName} to run it as it is.");
+        }
+
         var classes = sidecar?.Classes ?? [];
         if (classes.Count == 0)
         {
             notes.Add("No sidecar names the outputs; they are numbered.");
         }
-        else if (classes.Count != blueprint.Outputs)
+        else if (blueprint is not null && classes.Count != blueprint.Outputs)
         {
             throw new AnalysisException(
                 $"{sidecar!.FileName} names {classes.Count} classes but {file.FileName} has {blueprint.Outputs} outputs.", "Correct the sidecar's class list.");
@@ -62,23 +76,49 @@ public static class NetworkLoader
         var description = new NetworkDescription
         {
             Name = NameOf(path, sidecar),
-            Architecture = blueprint.Architecture,
+            Architecture = blueprint?.Architecture ?? ScriptNetwork.ArchitectureName,
             Sha256 = Hash(path),
             Preprocessing = preprocessing,
             Classes = classes,
-            Outputs = blueprint.Outputs,
-            Layers = blueprint.Layers(),
-            Parameters = blueprint.Tensors
+            Outputs = blueprint?.Outputs ?? 0,
+            Layers = blueprint?.Layers() ?? [],
+            Parameters = blueprint?.Tensors
                 .Where(t => !t.Name.EndsWith(".running_mean", StringComparison.Ordinal) && !t.Name.EndsWith(".running_var", StringComparison.Ordinal))
-                .Sum(t => t.Shape.Aggregate(1L, (product, size) => product * size)),
+                .Sum(t => t.Shape.Aggregate(1L, (product, size) => product * size)) ?? 0,
             Accuracy = sidecar?.Accuracy,
             Notes = notes,
         };
-        return (description, blueprint, sidecar?.Epsilon ?? blueprint.DefaultEpsilon);
+        return (description, blueprint, sidecar?.Epsilon ?? blueprint?.DefaultEpsilon ?? 0);
     }
 
-    private static (string Family, int? Depth) Resolve(
-        ITensorFile file, TensorShapes shapes, NetworkSidecar? sidecar, string? requested, List<string> notes)
+    private static Blueprint? BlueprintFor(ITensorFile file, NetworkSidecar? sidecar, string? requested, bool isScript, List<string> notes)
+    {
+        var shapes = new TensorShapes(file.Headers);
+        var architecture = Resolve(file, shapes, sidecar, requested, isScript, notes);
+        if (architecture is null)
+        {
+            return null;
+        }
+
+        var (height, width) = InputSize(architecture.Value.Family, sidecar);
+        var blueprint = ArchitectureCatalogue.Build(architecture.Value, shapes, height, width);
+        if (isScript && string.IsNullOrWhiteSpace(requested) && ArchitectureCatalogue.Faults(file.Headers, blueprint).Count > 0)
+        {
+            return null;
+        }
+
+        ArchitectureCatalogue.Check(file, blueprint);
+        if (blueprint.Steps[^3] is { Height: < 1 } or { Width: < 1 })
+        {
+            throw new AnalysisException(
+                $"An input of {height}×{width} is too small for {blueprint.Architecture} ({file.FileName}).", "State a larger input size in the sidecar.");
+        }
+
+        return blueprint;
+    }
+
+    private static (string Family, int? Depth)? Resolve(
+        ITensorFile file, TensorShapes shapes, NetworkSidecar? sidecar, string? requested, bool isScript, List<string> notes)
     {
         if (!string.IsNullOrWhiteSpace(requested))
         {
@@ -95,15 +135,20 @@ public static class NetworkLoader
             notes.Add($"The sidecar's architecture '{FileFault.Short(stated)}' is not known here; the tensors' names were used instead.");
         }
 
-        return ArchitectureCatalogue.Recognise(shapes) ?? throw ArchitectureCatalogue.Unrecognised(file);
+        return ArchitectureCatalogue.Recognise(shapes) ?? (isScript ? null : throw ArchitectureCatalogue.Unrecognised(file));
+    }
+
+    private static (int Height, int Width) InputSize(string family, NetworkSidecar? sidecar)
+    {
+        var side = family.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal) ? 32 : 224;
+        return sidecar?.Size ?? (side, side);
     }
 
     private static Preprocessing PreprocessingFor(string family, NetworkSidecar? sidecar, List<string> notes)
     {
-        var small = family == CifarResNet.Prefix;
+        var small = family.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal);
         var mobile = family == MobileNetV1.Name;
-        var side = small ? 32 : 224;
-        var (height, width) = sidecar?.Size ?? (side, side);
+        var (height, width) = InputSize(family, sidecar);
         if (sidecar?.Size is null)
         {
             notes.Add($"No sidecar states the input size; {height}×{width} is assumed.");
@@ -126,16 +171,6 @@ public static class NetworkLoader
         }
 
         return new Preprocessing(height, width, sidecar?.Mean ?? (mobile ? Half : ImageNetMean), sidecar?.Std ?? (mobile ? Half : ImageNetStd), mode, to);
-    }
-
-    private static void CheckSize(Blueprint blueprint, Preprocessing preprocessing, ITensorFile file)
-    {
-        var last = blueprint.Steps[^3];
-        if (last.Height < 1 || last.Width < 1)
-        {
-            throw new AnalysisException(
-                $"An input of {preprocessing.Height}×{preprocessing.Width} is too small for {blueprint.Architecture} ({file.FileName}).", "State a larger input size in the sidecar.");
-        }
     }
 
     private static string NameOf(string path, NetworkSidecar? sidecar) => sidecar is { Name.Length: > 0 }
