@@ -62,7 +62,12 @@ public interface IRunObserver
     /// <summary>Progress changed.</summary>
     void OnProgress(RunProgress progress);
 
-    /// <summary>The samples are known and listed in <c>work/samples.json</c> of the run folder.</summary>
+    /// <summary>Classes, network and layer are known: <c>atlas/run.json</c> (<see cref="Atlas.RunDescription"/>) is complete on disk.</summary>
+    void OnDescribed()
+    {
+    }
+
+    /// <summary>The samples are known, with predictions but without outlier scores: <c>atlas/samples.parquet</c> (<see cref="SampleRow"/>) is complete on disk.</summary>
     void OnSamplesListed(int count);
 
     /// <summary>A class is finished and its file <c>atlas/classes/NNNN.json</c> is complete on disk.</summary>

@@ -1,0 +1,83 @@
+using System.Globalization;
+using Analysis.Networks.Files;
+
+namespace Analysis.Atlas;
+
+/// <summary>Reads and writes <see cref="ClassArrays"/> as <c>atlas/classes/NNNN.safetensors</c>. Needs no tensor library.</summary>
+public static class ClassArraysFile
+{
+    /// <summary>Path of a class's arrays below the result folder.</summary>
+    public static string PathOf(string resultFolder, int classIndex) =>
+        Path.Combine(resultFolder, "atlas", "classes", classIndex.ToString("0000", CultureInfo.InvariantCulture) + ".safetensors");
+
+    /// <summary>Path of a class's <see cref="ClassAtlas"/> below the result folder.</summary>
+    public static string AtlasPathOf(string resultFolder, int classIndex) => Path.ChangeExtension(PathOf(resultFolder, classIndex), ".json");
+
+    /// <summary>Reads the arrays; the maps are copied too.</summary>
+    /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
+    public static ClassArrays Read(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        var maps = file.Entry("maps").Shape;
+        return new ClassArrays
+        {
+            Sample = file.Span<int>("sample").ToArray(),
+            Layout = file.Span<float>("layout").ToArray(),
+            Strategy = file.Span<int>("strategy").ToArray(),
+            Strongest = file.Span<int>("strongest").ToArray(),
+            Predicted = file.Span<int>("predicted").ToArray(),
+            Target = file.Span<int>("target").ToArray(),
+            RunnerUp = file.Span<int>("runner_up").ToArray(),
+            Concepts = (int)maps[1],
+            Contributions = file.Span<float>("contributions").ToArray(),
+            Against = file.Span<float>("against").ToArray(),
+            MapHeight = (int)maps[2],
+            MapWidth = (int)maps[3],
+            MapScale = file.Span<float>("map_scale").ToArray(),
+            Maps = file.Bytes("maps").ToArray(),
+        };
+    }
+
+    /// <summary>Writes the arrays with three more that only the engine reads.</summary>
+    /// <param name="path">Target.</param>
+    /// <param name="arrays">The arrays.</param>
+    /// <param name="coefficients">Coefficients U, n×k.</param>
+    /// <param name="vectors">Concept vectors V, k×C.</param>
+    /// <param name="residual">||a − uV|| / ||a|| per image, NaN where a is zero; length n.</param>
+    public static void Write(string path, ClassArrays arrays, float[] coefficients, float[] vectors, float[] residual)
+    {
+        long n = arrays.Sample.Length, k = arrays.Concepts;
+        using var writer = SafetensorsWriter.Create(path,
+        [
+            ("sample", new TensorHeader(ElementType.Int32, [n])),
+            ("layout", new TensorHeader(ElementType.Float32, [n, 2])),
+            ("strategy", new TensorHeader(ElementType.Int32, [n])),
+            ("strongest", new TensorHeader(ElementType.Int32, [n])),
+            ("predicted", new TensorHeader(ElementType.Int32, [n])),
+            ("target", new TensorHeader(ElementType.Int32, [n])),
+            ("runner_up", new TensorHeader(ElementType.Int32, [n])),
+            ("contributions", new TensorHeader(ElementType.Float32, [n, k + 1])),
+            ("against", new TensorHeader(ElementType.Float32, [n, k + 1])),
+            ("map_scale", new TensorHeader(ElementType.Float32, [k])),
+            ("coefficients", new TensorHeader(ElementType.Float32, [n, k])),
+            ("concept_vectors", new TensorHeader(ElementType.Float32, [k, k == 0 ? 0 : vectors.Length / k])),
+            ("residual", new TensorHeader(ElementType.Float32, [n])),
+            ("maps", new TensorHeader(ElementType.UInt8, [n, k, arrays.MapHeight, arrays.MapWidth])),
+        ]);
+        writer.Write<int>("sample", arrays.Sample);
+        writer.Write<float>("layout", arrays.Layout);
+        writer.Write<int>("strategy", arrays.Strategy);
+        writer.Write<int>("strongest", arrays.Strongest);
+        writer.Write<int>("predicted", arrays.Predicted);
+        writer.Write<int>("target", arrays.Target);
+        writer.Write<int>("runner_up", arrays.RunnerUp);
+        writer.Write<float>("contributions", arrays.Contributions);
+        writer.Write<float>("against", arrays.Against);
+        writer.Write<float>("map_scale", arrays.MapScale);
+        writer.Write<float>("coefficients", coefficients);
+        writer.Write<float>("concept_vectors", vectors);
+        writer.Write<float>("residual", residual);
+        writer.Write("maps", arrays.Maps.Span);
+        writer.Complete();
+    }
+}

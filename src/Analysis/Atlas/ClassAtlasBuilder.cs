@@ -1,0 +1,382 @@
+using Analysis.Activations;
+using Analysis.Concepts;
+using Analysis.Importance;
+using Analysis.Networks;
+using Analysis.Numerics;
+using Analysis.Runs;
+using Analysis.Strategies;
+using Analysis.Visualization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Analysis.Atlas;
+
+/// <summary>A class to analyse.</summary>
+/// <param name="Description">Name, output and index.</param>
+/// <param name="Rows">Rows of its images, ascending.</param>
+public sealed record ClassRows(ClassDescription Description, int[] Rows);
+
+/// <summary>Everything that is written for one class.</summary>
+/// <param name="Atlas">What pages show.</param>
+/// <param name="Arrays">Per-image arrays.</param>
+/// <param name="Coefficients">U, n×k row by row.</param>
+/// <param name="Vectors">V, k×C row by row.</param>
+/// <param name="Residual">||(a − m) − uV|| / ||a||, length n.</param>
+public sealed record ClassResult(ClassAtlas Atlas, ClassArrays Arrays, float[] Coefficients, float[] Vectors, float[] Residual);
+
+/// <summary>
+/// Builds the atlas of one class: candidate directions by relevance, their refinement into unique concept vectors, the
+/// encoding of its images, contributions to the logit, maps, exemplars, the strategic cluster graph. Classes do not depend
+/// on each other, so each is a checkpoint. For one thread at a time (the network's).
+/// </summary>
+public sealed class ClassAtlasBuilder
+{
+    /// <summary>Relevant directions that are refined for a class.</summary>
+    public const int DirectionsPerClass = 5;
+
+    /// <summary>Concept vectors closer than this are one concept.</summary>
+    public const double DuplicateCosine = 0.95;
+
+    /// <summary>Largest side of a stored concept map; finer layers are averaged down to it.</summary>
+    public const int MapSide = 28;
+
+    private const int FewImages = 20;
+    private const int SpatialPart = 64;
+
+    private readonly INetwork _network;
+    private readonly LayerInfo _layer;
+    private readonly AnalysisRequest _request;
+    private readonly ActivationStore _store;
+    private readonly SpatialActivations _spatial;
+    private readonly SingularDirections _directions;
+    private readonly Tensor _mean;
+
+    /// <summary>Creates a builder.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="layer">Analysed layer.</param>
+    /// <param name="request">Number of concepts and seed.</param>
+    /// <param name="store">Recorded activations.</param>
+    /// <param name="spatial">Spatial activations.</param>
+    /// <param name="directions">Singular directions of the whole data set.</param>
+    /// <param name="mean">Mean pooled activation m of the whole data set, C float64 on the CPU; not owned.</param>
+    public ClassAtlasBuilder(
+        INetwork network, LayerInfo layer, AnalysisRequest request, ActivationStore store, SpatialActivations spatial, SingularDirections directions, Tensor mean)
+    {
+        _network = network;
+        _layer = layer;
+        _request = request;
+        _store = store;
+        _spatial = spatial;
+        _directions = directions;
+        _mean = mean;
+    }
+
+    /// <summary>Builds one class.</summary>
+    /// <param name="members">The class.</param>
+    /// <param name="relevance">z score of every direction for the class's output; NaN where undefined. Length J ≤ r.</param>
+    /// <param name="cancellation">Honoured between parts.</param>
+    public ClassResult Build(ClassRows members, ReadOnlySpan<double> relevance, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        var rows = members.Rows;
+        var notes = new List<string>();
+        if (rows.Length < FewImages)
+        {
+            notes.Add(rows.Length == 1 ? "Only one image: everything on this page rests on it." : $"Only {rows.Length} images: concepts and strategies are uncertain.");
+        }
+
+        if (members.Description.Label is null)
+        {
+            notes.Add("The folder's name matches no output of the network: contributions refer to the output predicted for each image.");
+        }
+
+        var pooled = _store.GatherTensor("pooled.0", rows).to(_network.Device).to(ScalarType.Float64);
+        var outputs = Outputs(members, notes);
+        cancellation.ThrowIfCancellationRequested();
+
+        var candidates = Candidates(members, pooled, relevance, notes);
+        cancellation.ThrowIfCancellationRequested();
+        var contributions = Contributions.Create(_network, _layer.Name, _mean, _spatial);
+        if (candidates.Count > _request.Concepts)
+        {
+            var first = contributions.Compute(pooled, Stack(candidates), rows, outputs, cancellation);
+            candidates = [.. Strength(first, candidates.Count).Take(_request.Concepts).Select(i => candidates[i])];
+        }
+
+        var encoded = contributions.Compute(pooled, Stack(candidates), rows, outputs, cancellation);
+        var order = Strength(encoded, candidates.Count);
+        if (!order.SequenceEqual(Enumerable.Range(0, candidates.Count)))
+        {
+            candidates = [.. order.Select(i => candidates[i])];
+            encoded = encoded.Reorder(order);
+        }
+
+        var maps = ConceptMapSet.Compute(_spatial, rows, Stack(candidates), _layer, MapSide, SpatialPart, cancellation);
+        return Assemble(members, candidates, pooled, outputs, encoded, maps, notes, cancellation);
+    }
+
+    private ImageOutputs Outputs(ClassRows members, List<string> notes)
+    {
+        using var logits = _store.GatherTensor("logits", members.Rows);
+        if (logits.shape[1] == 1)
+        {
+            notes.Add("The network has a single output: there is no runner-up to compare with.");
+        }
+
+        return ImageOutputs.From(members.Rows, DenseMatrix.FromTensor(logits), members.Description.Label);
+    }
+
+    /// <summary>
+    /// Unique concept vectors of the class's most relevant directions (METHODS 1.3): of each direction the images of the class
+    /// that project furthest on the end that raises the logit are clustered. A vector is the unit contrast of a cluster's mean
+    /// with the mean of the data set: plain means share the strong common component, so that all concepts would look alike.
+    /// </summary>
+    private List<Candidate> Candidates(ClassRows members, Tensor pooled, ReadOnlySpan<double> relevance, List<string> notes)
+    {
+        var chosen = ChooseDirections(relevance, notes);
+        var n = members.Rows.Length;
+        var top = Math.Min(100, Math.Max(FewImages, n / 2));
+        var gradient = _store.GatherTensor("gradient.0", members.Rows).to(_network.Device).to(ScalarType.Float64).mean([0L]);
+        var found = new List<Candidate>();
+        foreach (var direction in chosen)
+        {
+            using var scope = NewDisposeScope();
+            var v = _directions.Vectors[direction].to(_network.Device);
+            var sign = v.dot(gradient).item<double>() < 0 ? -1.0 : 1.0;
+            var refined = ConceptRefinement.Refine(pooled, v * sign, new RefinementOptions { Top = top, Seed = _request.Seed });
+            var z = relevance[direction];
+            foreach (var concept in refined.Concepts)
+            {
+                var vector = Contrast(pooled, concept.Members);
+                if (vector is null || found.Any(f => Vectors.Dot(f.Vector, vector) > DuplicateCosine))
+                {
+                    continue;
+                }
+
+                found.Add(new Candidate(vector, direction, concept.Cluster, double.IsNaN(z) ? null : z, SplitHalf(pooled, concept.Members, direction)));
+            }
+        }
+
+        if (found.Count == 0)
+        {
+            var all = Enumerable.Range(0, n).ToArray();
+            var vector = Contrast(pooled, all) ?? Vectors.Unit(DenseMatrix.FromTensor(pooled.mean([0L]).unsqueeze(0)).Row(0));
+            found.Add(new Candidate(vector, null, null, null, null));
+            notes.Add("No cluster of images was large enough for a concept of its own: the class is described by its mean.");
+        }
+
+        return found;
+    }
+
+    private List<int> ChooseDirections(ReadOnlySpan<double> relevance, List<string> notes)
+    {
+        var order = Ranks.Descending(relevance);
+        var chosen = new List<int>();
+        foreach (var j in order)
+        {
+            if (relevance[j] > 0 && chosen.Count < DirectionsPerClass)
+            {
+                chosen.Add(j);
+            }
+        }
+
+        if (chosen.Count == 0)
+        {
+            notes.Add("The relevance of directions is undefined here (too few images are predicted as this class, or as others): the strongest directions of the data set are used.");
+            chosen.AddRange(Enumerable.Range(0, Math.Min(DirectionsPerClass, relevance.Length)));
+        }
+
+        return chosen;
+    }
+
+    private double[]? Contrast(Tensor pooled, int[] members)
+    {
+        using var scope = NewDisposeScope();
+        var mean = pooled.index_select(0, tensor(members, device: pooled.device)).mean([0L]).cpu();
+        var difference = DenseMatrix.FromTensor((mean - _mean).unsqueeze(0)).Row(0).ToArray();
+        var norm = Vectors.Norm(difference);
+        return RobustStatistics.IsDegenerate(norm, mean.norm().item<double>()) ? null : Vectors.Unit(difference);
+    }
+
+    /// <summary>Cosine between the contrasts of two random halves of a cluster's images.</summary>
+    private double? SplitHalf(Tensor pooled, int[] members, int direction)
+    {
+        if (members.Length < 10)
+        {
+            return null;
+        }
+
+        var shuffled = (int[])members.Clone();
+        new Random(unchecked((_request.Seed * 31) + direction)).Shuffle(shuffled);
+        var half = shuffled.Length / 2;
+        return Contrast(pooled, shuffled[..half]) is { } a && Contrast(pooled, shuffled[half..]) is { } b ? Vectors.Dot(a, b) : null;
+    }
+
+    private Tensor Stack(List<Candidate> candidates) =>
+        tensor(candidates.SelectMany(c => c.Vector).ToArray(), [candidates.Count, _layer.Channels], ScalarType.Float64, _network.Device);
+
+    /// <summary>Concepts by mean |contribution|, descending, ties by number.</summary>
+    private static int[] Strength(ContributionResult result, int concepts)
+    {
+        var strength = new double[concepts];
+        for (var i = 0; i < concepts; i++)
+        {
+            for (var row = 0; row < result.Contributions.Rows; row++)
+            {
+                strength[i] += Math.Abs(result.Contributions[row, i]);
+            }
+        }
+
+        return Ranks.Descending(strength);
+    }
+
+    private ClassResult Assemble(
+        ClassRows members,
+        List<Candidate> candidates,
+        Tensor pooled,
+        ImageOutputs outputs,
+        ContributionResult encoded,
+        ConceptMapSet maps,
+        List<string> notes,
+        CancellationToken cancellation)
+    {
+        var (n, k) = (members.Rows.Length, candidates.Count);
+        var shares = Shares.Of(encoded.Contributions, k);
+        var vectors = new DenseMatrix(k, _layer.Channels, [.. candidates.SelectMany(c => c.Vector)]);
+        var projections = DenseMatrix.FromTensor((pooled - _mean.to(pooled.device)).mm(vectors.ToTensor(pooled.device).t()));
+        var graph = StrategicGraph.Build(encoded.Contributions, k, shares, outputs, members.Description.Label, _request.Seed, cancellation);
+        var proximity = ConceptMatching.ProximityMap(vectors);
+        var (channel, cosine) = ConceptMaps.Channels(vectors);
+        var alignment = Alignment(vectors);
+        var entries = new List<ConceptEntry>(k);
+        for (var i = 0; i < k; i++)
+        {
+            var candidate = candidates[i];
+            var column = projections.Column(i);
+            var codes = encoded.Coefficients.Column(i);
+            var (from, to, histogram) = Histogram(column);
+            var conceptNotes = new List<string>();
+            if (candidate.Direction is { } d && _directions.NearDegenerate[d])
+            {
+                conceptNotes.Add("Its direction has a neighbour with almost the same singular value: only the plane of the two is certain.");
+            }
+
+            if (candidate.Stability is < 0.8)
+            {
+                conceptNotes.Add(FormattableString.Invariant($"Two halves of its images agree only to a cosine of {candidate.Stability:0.00}."));
+            }
+
+            entries.Add(new ConceptEntry
+            {
+                Id = (members.Description.Index * _request.Concepts) + i,
+                Rank = i,
+                Direction = candidate.Direction,
+                Cluster = candidate.Cluster,
+                Importance = shares.Share[i],
+                ImportanceSpread = shares.Spread[i],
+                Prevalence = RobustStatistics.Mean(codes),
+                ActiveShare = codes.Count(c => c > 0) / (double)n,
+                Reliability = encoded.Effect[i],
+                Relevance = candidate.Relevance,
+                Stability = candidate.Stability,
+                Spread = ConceptMaps.ParticipationRatio(vectors.Row(i)),
+                Channel = channel[i],
+                ChannelCosine = cosine[i],
+                StrongestFor = graph.Strongest.Count(s => s == i),
+                X = proximity[i, 0],
+                Y = proximity[i, 1],
+                Alignment = alignment[i],
+                Exemplars = ExemplarChooser.Choose(column, codes, members.Rows, maps, i),
+                Histogram = histogram,
+                HistogramFrom = from,
+                HistogramTo = to,
+                MapThreshold = maps.Threshold(i),
+                Notes = conceptNotes,
+            });
+        }
+
+        var label = members.Description.Label;
+        var atlas = new ClassAtlas
+        {
+            Class = members.Description.Index,
+            Name = members.Description.Name,
+            DisplayName = members.Description.DisplayName,
+            Label = label,
+            Accuracy = label is { } l && n > 0 ? outputs.Predicted.Count(p => p == l) / (double)n : null,
+            Concepts = entries,
+            UnexplainedShare = shares.Unexplained,
+            Strategies = graph.Strategies,
+            Embedding = graph.Embedding,
+            Trustworthiness = graph.Trustworthiness,
+            LeftOut = graph.LeftOut,
+            ImportantFrom = graph.ImportantFrom,
+            Confusions = Confusions(outputs, label),
+            Notes = notes,
+        };
+        var arrays = new ClassArrays
+        {
+            Sample = members.Rows,
+            Layout = graph.Layout,
+            Strategy = graph.Assignment,
+            Strongest = graph.Strongest,
+            Predicted = outputs.Predicted,
+            Target = outputs.Target,
+            RunnerUp = outputs.RunnerUp,
+            Concepts = k,
+            Contributions = Array.ConvertAll(encoded.Contributions.Values, v => (float)v),
+            Against = Array.ConvertAll(encoded.Against.Values, v => (float)v),
+            MapHeight = maps.Height,
+            MapWidth = maps.Width,
+            MapScale = maps.Scale,
+            Maps = maps.Bytes,
+        };
+        return new ClassResult(
+            atlas,
+            arrays,
+            Array.ConvertAll(encoded.Coefficients.Values, v => (float)v),
+            Array.ConvertAll(vectors.Values, v => (float)v),
+            Array.ConvertAll(encoded.Residual, v => (float)v));
+    }
+
+    private List<ClassAlignment>[] Alignment(DenseMatrix vectors)
+    {
+        var result = Enumerable.Range(0, vectors.Rows).Select(_ => new List<ClassAlignment>()).ToArray();
+        if (_network.LinearHead(_layer.Name) is not { } head)
+        {
+            return result;
+        }
+
+        var cosines = ConceptMatching.Cosines(vectors, DenseMatrix.FromTensor(head.Weight));
+        for (var i = 0; i < vectors.Rows; i++)
+        {
+            var row = cosines.Row(i).ToArray();
+            result[i].AddRange(Ranks.Descending(row).Take(5).Select(o => new ClassAlignment(o, OutputName(o), row[o])));
+        }
+
+        return result;
+    }
+
+    private List<Confusion> Confusions(ImageOutputs outputs, int? label) => label is not { } own
+        ? []
+        : [.. outputs.Predicted.Where(p => p != own).GroupBy(p => p)
+            .Select(g => new Confusion(g.Key, OutputName(g.Key), g.Count()))
+            .OrderByDescending(c => c.Count).ThenBy(c => c.Output).Take(10)];
+
+    private string OutputName(int output) => OutputNames.Of(_network, output);
+
+    private static (double From, double To, int[] Bins) Histogram(double[] values)
+    {
+        var bins = new int[20];
+        var (from, to) = (values.Min(), values.Max());
+        var width = to > from ? (to - from) / bins.Length : 1;
+        foreach (var value in values)
+        {
+            bins[Math.Min(bins.Length - 1, (int)((value - from) / width))]++;
+        }
+
+        return (from, to, bins);
+    }
+
+    private sealed record Candidate(double[] Vector, int? Direction, int? Cluster, double? Relevance, double? Stability);
+}

@@ -1,0 +1,260 @@
+using Analysis.Activations;
+using Analysis.Atlas;
+using Analysis.Datasets;
+using Analysis.Networks;
+using Analysis.Outliers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Analysis.Runs;
+
+/// <summary>
+/// A request with everything resolved: the data set opened, the network loaded, the layer chosen, the samples listed, and the
+/// keys of the stages. Disposing it frees the network.
+/// </summary>
+public sealed class RunPlan : IDisposable
+{
+    /// <summary>Disk space below which spatial activations are kept: they then serve maps without a second forward pass.</summary>
+    public const long KeptMapsLimit = 4L << 30;
+
+    private const int ShardImages = 256;
+
+    private RunPlan(AnalysisRequest request, IDataset dataset, INetwork network, LayerInfo layer, IReadOnlyList<int> samples, RunDescription description, ExtractionSpec spec)
+    {
+        Request = request;
+        Dataset = dataset;
+        Network = network;
+        Layer = layer;
+        Samples = samples;
+        Description = description;
+        Extraction = spec;
+        var scan = ArtifactKey.Of("scan/1", dataset.Fingerprint, request.Classes, request.Limit);
+        ActivationsKey = ArtifactKey.Of(
+            "activations/1",
+            scan,
+            network.Sha256,
+            network.Architecture,
+            network.Preprocessing.Height,
+            network.Preprocessing.Width,
+            string.Join(',', network.Preprocessing.Mean),
+            string.Join(',', network.Preprocessing.Std),
+            network.Preprocessing.Resize,
+            network.Preprocessing.ResizeTo,
+            spec.Layers,
+            spec.Depths.Select(d => $"{d.Layer}:{d.Grid}"),
+            spec.KeepMaps,
+            spec.BatchSize,
+            spec.ShardSize,
+            network.Device.type,
+            request.Threads);
+        DirectionsKey = ArtifactKey.Of("directions/1", ActivationsKey);
+        RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
+        ConceptsKey = ArtifactKey.Of(
+            "concepts/1", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
+        OutliersKey = ArtifactKey.Of("outliers/1", ConceptsKey);
+    }
+
+    /// <summary>The request with its defaults filled in.</summary>
+    public AnalysisRequest Request { get; }
+
+    /// <summary>The data set.</summary>
+    public IDataset Dataset { get; }
+
+    /// <summary>The network.</summary>
+    public INetwork Network { get; }
+
+    /// <summary>The layer to analyse.</summary>
+    public LayerInfo Layer { get; }
+
+    /// <summary>Indices into the data set's samples that will be read, ascending.</summary>
+    public IReadOnlyList<int> Samples { get; }
+
+    /// <summary>What pages show before the first image is seen.</summary>
+    public RunDescription Description { get; }
+
+    /// <summary>What the pass over the data set records.</summary>
+    public ExtractionSpec Extraction { get; }
+
+    /// <summary>Key of the recorded activations.</summary>
+    public string ActivationsKey { get; }
+
+    /// <summary>Key of the singular directions.</summary>
+    public string DirectionsKey { get; }
+
+    /// <summary>Key of the relevance of directions.</summary>
+    public string RelevanceKey { get; }
+
+    /// <summary>Key of the classes' concepts.</summary>
+    public string ConceptsKey { get; }
+
+    /// <summary>Key of the outlier scores.</summary>
+    public string OutliersKey { get; }
+
+    /// <summary>True where the data set has no class folders: classes are then the predicted outputs.</summary>
+    public bool ClassesArePredictions => Dataset.Classes.Count == 0;
+
+    /// <summary>Resolves a request.</summary>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="layers">Layers to record, the first to analyse; null for the request's layer.</param>
+    /// <exception cref="AnalysisException">Something in the request cannot be used; names it and the remedy.</exception>
+    public static RunPlan Create(AnalysisRequest request, IReadOnlyList<string>? layers = null)
+    {
+        Validate(request);
+        var device = ComputeDevice.Choose(request.Device);
+        // Results depend on the number of threads in the last bits, so that it belongs to the request.
+        var threads = request.Threads > 0 ? request.Threads : Environment.ProcessorCount;
+        set_num_threads(threads);
+        var dataset = DatasetLoader.Open(request.Dataset);
+        var network = NetworkLoader.Load(request.Network, request.Architecture, device);
+        try
+        {
+            var layer = ChooseLayer(network, layers?[0] ?? request.Layer);
+            var others = layers?.Skip(1).Select(l => ChooseLayer(network, l).Name) ?? [];
+            var samples = ChooseSamples(dataset, request);
+            var batch = request.BatchSize > 0 ? request.BatchSize : BatchSizeFor(network);
+            var bytes = 2L * samples.Count * layer.Channels * layer.Height * layer.Width;
+            var spec = new ExtractionSpec
+            {
+                Layers = [layer.Name, .. others],
+                Depths = OutlierDepths.Choose(network.Layers),
+                KeepMaps = bytes <= KeptMapsLimit,
+                BatchSize = batch,
+                ShardSize = Math.Max(1, ShardImages / batch) * batch,
+            };
+            var resolved = request with
+            {
+                Architecture = network.Architecture,
+                Layer = layer.Name,
+                Device = device.type == DeviceType.CUDA ? "cuda" : "cpu",
+                Threads = threads,
+                BatchSize = batch,
+            };
+            return new RunPlan(resolved, dataset, network, layer, samples, Describe(dataset, network, layer, samples, resolved), spec);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Network.Dispose();
+
+    private static void Validate(AnalysisRequest request)
+    {
+        if (request.Concepts is < 1 or > 100)
+        {
+            throw new AnalysisException($"{request.Concepts} concepts per class were asked for.", "Choose 1 to 100.");
+        }
+
+        if (request.Limit is < 1)
+        {
+            throw new AnalysisException($"A limit of {request.Limit} images leaves nothing to analyse.", "Choose at least 1, or leave it out for all.");
+        }
+
+        if (request.Method != "unique")
+        {
+            throw new AnalysisException($"The method '{request.Method}' is not known.", "Choose 'unique'.");
+        }
+
+        if (request.Relevance is not ("directional" or "projected" or "official"))
+        {
+            throw new AnalysisException($"The relevance score '{request.Relevance}' is not known.", "Choose directional, projected or official.");
+        }
+
+        if (request.BatchSize is < 0 or > 4096 || request.Threads is < 0 or > 1024)
+        {
+            throw new AnalysisException($"A batch of {request.BatchSize} images on {request.Threads} threads is not possible.", "Use 0 for the defaults.");
+        }
+    }
+
+    private static LayerInfo ChooseLayer(INetwork network, string? name)
+    {
+        if (network.Layers.Count == 0)
+        {
+            throw new AnalysisException($"{network.Name} shows no layer whose activations can be read.", "Use weights as safetensors or .pth with a supported architecture.");
+        }
+
+        return name is null
+            ? network.Layers.FirstOrDefault(l => l.Suggested) ?? network.Layers[^1]
+            : network.Layers.FirstOrDefault(l => l.Name == name)
+                ?? throw new AnalysisException($"{network.Name} has no layer '{name}'.", $"Choose one of: {string.Join(", ", network.Layers.Select(l => l.Name))}.");
+    }
+
+    private static int BatchSizeFor(INetwork network)
+    {
+        var pixels = network.Preprocessing.Height * network.Preprocessing.Width;
+        return pixels <= 64 * 64 ? 64 : pixels <= 160 * 160 ? 32 : 16;
+    }
+
+    private static IReadOnlyList<int> ChooseSamples(IDataset dataset, AnalysisRequest request)
+    {
+        var wanted = request.Classes is { Count: > 0 } classes ? new HashSet<string>(classes, StringComparer.Ordinal) : null;
+        if (wanted is not null && wanted.Except(dataset.Classes).FirstOrDefault() is { } unknown)
+        {
+            throw new AnalysisException(
+                $"The data set {dataset.Name} has no class '{unknown}'.",
+                dataset.Classes.Count == 0 ? "It has no class folders." : $"It has: {string.Join(", ", dataset.Classes.Take(20))}{(dataset.Classes.Count > 20 ? ", …" : "")}.");
+        }
+
+        var all = Enumerable.Range(0, dataset.Samples.Count).Where(i => wanted is null || wanted.Contains(dataset.Samples[i].ClassName)).ToArray();
+        if (all.Length == 0)
+        {
+            throw new AnalysisException($"The data set {dataset.Root} has no images to analyse.", "Give a folder with one folder of images per class, a folder of images, or CIFAR binary files.");
+        }
+
+        return request.Limit is not { } limit || limit >= all.Length ? all : Spread(dataset, all, limit);
+    }
+
+    /// <summary>The first images of every class, as many of each as the limit allows, in order.</summary>
+    private static int[] Spread(IDataset dataset, int[] all, int limit)
+    {
+        var groups = all.GroupBy(i => dataset.Samples[i].ClassName).Select(g => g.ToArray()).ToArray();
+        var taken = new List<int>(limit);
+        for (var round = 0; taken.Count < limit; round++)
+        {
+            foreach (var group in groups)
+            {
+                if (round < group.Length && taken.Count < limit)
+                {
+                    taken.Add(group[round]);
+                }
+            }
+        }
+
+        taken.Sort();
+        return [.. taken];
+    }
+
+    private static RunDescription Describe(IDataset dataset, INetwork network, LayerInfo layer, IReadOnlyList<int> samples, AnalysisRequest request)
+    {
+        IReadOnlyList<ClassDescription> classes;
+        if (dataset.Classes.Count == 0)
+        {
+            classes = [.. OutputNames.All(network).Select((name, i) => new ClassDescription(i, name, name, i, 0))];
+        }
+        else
+        {
+            var images = samples.GroupBy(i => dataset.Samples[i].ClassName).ToDictionary(g => g.Key, g => g.Count());
+            var names = dataset.Classes.Where(images.ContainsKey).ToList();
+            var outputs = ClassMapping.Map(names, network.Classes);
+            classes = [.. names.Select((name, i) => new ClassDescription(
+                i, name, outputs[i] >= 0 ? network.Classes[outputs[i]].Name : name, outputs[i] >= 0 ? outputs[i] : null, images[name]))];
+        }
+
+        return new RunDescription
+        {
+            DatasetRoot = dataset.Root,
+            DatasetFormat = dataset.Format,
+            DatasetName = dataset.Name,
+            DatasetFingerprint = dataset.Fingerprint,
+            Images = samples.Count,
+            Classes = classes,
+            Network = new ManifestNetwork(network.Name, network.Sha256, network.Architecture, network.Classes.Count == 0 ? [] : OutputNames.All(network)),
+            Layer = new ManifestLayer(layer.Name, layer.Channels, layer.Height, layer.Width),
+            Preprocessing = network.Preprocessing,
+            Device = request.Device == "cuda" ? "cuda" : FormattableString.Invariant($"cpu ({request.Threads} threads)"),
+        };
+    }
+}
