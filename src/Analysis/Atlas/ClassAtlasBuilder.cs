@@ -31,11 +31,20 @@ public sealed record ClassResult(ClassAtlas Atlas, ClassArrays Arrays, float[] C
 /// </summary>
 public sealed class ClassAtlasBuilder
 {
-    /// <summary>Relevant directions that are refined for a class.</summary>
-    public const int DirectionsPerClass = 5;
+    /// <summary>Relevant directions whose concept vectors a class may use.</summary>
+    public const int DirectionsPerClass = 10;
 
-    /// <summary>Concept vectors closer than this are one concept.</summary>
-    public const double DuplicateCosine = 0.95;
+    /// <summary>Relevant directions that are refined on the images of the class alone as well.</summary>
+    public const int OwnDirections = 5;
+
+    /// <summary>Concept vectors of one class closer than this are one concept.</summary>
+    public const double DuplicateCosine = 0.9;
+
+    /// <summary>Vectors whose two halves agree less than this are noise, not concepts, and left out.</summary>
+    public const double LeastStability = 0.5;
+
+    /// <summary>Share of a class's images that are clustered when a direction is refined on the class alone.</summary>
+    public const double OwnShare = 0.15;
 
     /// <summary>Largest side of a stored concept map; finer layers are averaged down to it.</summary>
     public const int MapSide = 28;
@@ -50,6 +59,7 @@ public sealed class ClassAtlasBuilder
     private readonly SpatialActivations _spatial;
     private readonly SingularDirections _directions;
     private readonly Tensor _mean;
+    private readonly ILookup<(int Direction, int End), BankVector> _bank;
 
     /// <summary>Creates a builder.</summary>
     /// <param name="network">The network.</param>
@@ -59,8 +69,9 @@ public sealed class ClassAtlasBuilder
     /// <param name="spatial">Spatial activations.</param>
     /// <param name="directions">Singular directions of the whole data set.</param>
     /// <param name="mean">Mean pooled activation m of the whole data set, C float64 on the CPU; not owned.</param>
+    /// <param name="bank">Concept vectors of the whole data set.</param>
     public ClassAtlasBuilder(
-        INetwork network, LayerInfo layer, AnalysisRequest request, ActivationStore store, SpatialActivations spatial, SingularDirections directions, Tensor mean)
+        INetwork network, LayerInfo layer, AnalysisRequest request, ActivationStore store, SpatialActivations spatial, SingularDirections directions, Tensor mean, IReadOnlyList<BankVector> bank)
     {
         _network = network;
         _layer = layer;
@@ -69,6 +80,7 @@ public sealed class ClassAtlasBuilder
         _spatial = spatial;
         _directions = directions;
         _mean = mean;
+        _bank = bank.ToLookup(b => (b.Direction, b.End));
     }
 
     /// <summary>Builds one class.</summary>
@@ -127,53 +139,12 @@ public sealed class ClassAtlasBuilder
         return ImageOutputs.From(members.Rows, DenseMatrix.FromTensor(logits), members.Description.Label);
     }
 
-    /// <summary>
-    /// Unique concept vectors of the class's most relevant directions (METHODS 1.3): of each direction the images of the class
-    /// that project furthest on the end that raises the logit are clustered. A vector is the unit contrast of a cluster's mean
-    /// with the mean of the data set: plain means share the strong common component, so that all concepts would look alike.
-    /// </summary>
-    private List<Candidate> Candidates(ClassRows members, Tensor pooled, ReadOnlySpan<double> relevance, List<string> notes)
+    /// <summary>Directions that matter for an output, most relevant first: those with a positive score, at most <see cref="DirectionsPerClass"/>.</summary>
+    /// <param name="relevance">z score of every direction; NaN where undefined.</param>
+    public static IReadOnlyList<int> RelevantDirections(ReadOnlySpan<double> relevance)
     {
-        var chosen = ChooseDirections(relevance, notes);
-        var n = members.Rows.Length;
-        var top = Math.Min(100, Math.Max(FewImages, n / 2));
-        var gradient = _store.GatherTensor("gradient.0", members.Rows).to(_network.Device).to(ScalarType.Float64).mean([0L]);
-        var found = new List<Candidate>();
-        foreach (var direction in chosen)
-        {
-            using var scope = NewDisposeScope();
-            var v = _directions.Vectors[direction].to(_network.Device);
-            var sign = v.dot(gradient).item<double>() < 0 ? -1.0 : 1.0;
-            var refined = ConceptRefinement.Refine(pooled, v * sign, new RefinementOptions { Top = top, Seed = _request.Seed });
-            var z = relevance[direction];
-            foreach (var concept in refined.Concepts)
-            {
-                var vector = Contrast(pooled, concept.Members);
-                if (vector is null || found.Any(f => Vectors.Dot(f.Vector, vector) > DuplicateCosine))
-                {
-                    continue;
-                }
-
-                found.Add(new Candidate(vector, direction, concept.Cluster, double.IsNaN(z) ? null : z, SplitHalf(pooled, concept.Members, direction)));
-            }
-        }
-
-        if (found.Count == 0)
-        {
-            var all = Enumerable.Range(0, n).ToArray();
-            var vector = Contrast(pooled, all) ?? Vectors.Unit(DenseMatrix.FromTensor(pooled.mean([0L]).unsqueeze(0)).Row(0));
-            found.Add(new Candidate(vector, null, null, null, null));
-            notes.Add("No cluster of images was large enough for a concept of its own: the class is described by its mean.");
-        }
-
-        return found;
-    }
-
-    private List<int> ChooseDirections(ReadOnlySpan<double> relevance, List<string> notes)
-    {
-        var order = Ranks.Descending(relevance);
         var chosen = new List<int>();
-        foreach (var j in order)
+        foreach (var j in Ranks.Descending(relevance))
         {
             if (relevance[j] > 0 && chosen.Count < DirectionsPerClass)
             {
@@ -181,36 +152,70 @@ public sealed class ClassAtlasBuilder
             }
         }
 
-        if (chosen.Count == 0)
+        return chosen.Count > 0 ? chosen : [.. Enumerable.Range(0, Math.Min(OwnDirections, relevance.Length))];
+    }
+
+    /// <summary>
+    /// Unique concept vectors of the class's relevant directions, of each the end that raises the logit: those of the whole
+    /// data set, which other classes may share, and those of the class's own images, which tell its variants apart.
+    /// </summary>
+    private List<Candidate> Candidates(ClassRows members, Tensor pooled, ReadOnlySpan<double> relevance, List<string> notes)
+    {
+        var n = members.Rows.Length;
+        var top = Math.Min(n, Math.Clamp((int)(OwnShare * n), FewImages, 100));
+        var gradient = _store.GatherTensor("gradient.0", members.Rows).to(_network.Device).to(ScalarType.Float64).mean([0L]);
+        var found = new List<Candidate>();
+        var chosen = RelevantDirections(relevance);
+        if (!(relevance[chosen[0]] > 0))
         {
             notes.Add("The relevance of directions is undefined here (too few images are predicted as this class, or as others): the strongest directions of the data set are used.");
-            chosen.AddRange(Enumerable.Range(0, Math.Min(DirectionsPerClass, relevance.Length)));
         }
 
-        return chosen;
-    }
-
-    private double[]? Contrast(Tensor pooled, int[] members)
-    {
-        using var scope = NewDisposeScope();
-        var mean = pooled.index_select(0, tensor(members, device: pooled.device)).mean([0L]).cpu();
-        var difference = DenseMatrix.FromTensor((mean - _mean).unsqueeze(0)).Row(0).ToArray();
-        var norm = Vectors.Norm(difference);
-        return RobustStatistics.IsDegenerate(norm, mean.norm().item<double>()) ? null : Vectors.Unit(difference);
-    }
-
-    /// <summary>Cosine between the contrasts of two random halves of a cluster's images.</summary>
-    private double? SplitHalf(Tensor pooled, int[] members, int direction)
-    {
-        if (members.Length < 10)
+        for (var place = 0; place < chosen.Count; place++)
         {
-            return null;
+            using var scope = NewDisposeScope();
+            var direction = chosen[place];
+            var v = _directions.Vectors[direction].to(_network.Device);
+            var end = v.dot(gradient).item<double>() < 0 ? -1 : 1;
+            double? z = double.IsNaN(relevance[direction]) ? null : relevance[direction];
+            foreach (var shared in _bank[(direction, end)])
+            {
+                Add(new Candidate(shared.Vector, direction, shared.Cluster, z, double.IsNaN(shared.Stability) ? null : shared.Stability));
+            }
+
+            if (place >= OwnDirections)
+            {
+                continue;
+            }
+
+            var refined = ConceptRefinement.Refine(pooled, v * end, new RefinementOptions { Top = top, Seed = _request.Seed });
+            foreach (var concept in refined.Concepts)
+            {
+                if (Contrast.Of(pooled, concept.Members, _mean) is { } vector)
+                {
+                    var stability = ConceptBank.Stability(pooled, concept.Members, _mean, _request.Seed);
+                    Add(new Candidate(vector, direction, concept.Cluster, z, double.IsNaN(stability) ? null : stability));
+                }
+            }
         }
 
-        var shuffled = (int[])members.Clone();
-        new Random(unchecked((_request.Seed * 31) + direction)).Shuffle(shuffled);
-        var half = shuffled.Length / 2;
-        return Contrast(pooled, shuffled[..half]) is { } a && Contrast(pooled, shuffled[half..]) is { } b ? Vectors.Dot(a, b) : null;
+        if (found.Count == 0)
+        {
+            var all = Enumerable.Range(0, n).ToArray();
+            var vector = Contrast.Of(pooled, all, _mean) ?? Vectors.Unit(DenseMatrix.FromTensor(pooled.mean([0L]).unsqueeze(0)).Row(0));
+            found.Add(new Candidate(vector, null, null, null, null));
+            notes.Add("No cluster of images was large enough for a concept of its own: the class is described by its mean.");
+        }
+
+        return found;
+
+        void Add(Candidate candidate)
+        {
+            if (candidate.Stability is null or >= LeastStability && !found.Any(f => Vectors.Dot(f.Vector, candidate.Vector) > DuplicateCosine))
+            {
+                found.Add(candidate);
+            }
+        }
     }
 
     private Tensor Stack(List<Candidate> candidates) =>

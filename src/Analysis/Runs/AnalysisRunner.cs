@@ -22,7 +22,8 @@ public sealed class AnalysisRunner(string storeFolder)
         ("activations", "Reading images and recording activations", "images", 1),
         ("directions", "Finding directions", "images", 0.01),
         ("relevance", "Scoring directions for classes", "images", 0.02),
-        ("concepts", "Refining concepts, class by class", "classes", 0.25),
+        ("bank", "Refining directions into unique concepts", "ends of directions", 0.05),
+        ("concepts", "Building the classes", "classes", 0.25),
         ("outliers", "Looking for odd samples", "steps", 0.2),
         ("atlas", "Writing the atlas", "parts", 0.02),
     ];
@@ -100,8 +101,9 @@ public sealed class AnalysisRunner(string storeFolder)
                 plan, store, spatial, directions, Path.Combine(Artifact(plan.RelevanceKey), "relevance.safetensors"), done => reporter.Advance("relevance", done), cancellation);
             reporter.End("relevance", relevanceReused);
 
+            var bank = BankStage.Run(plan, store, classes, directions, mean, scores, Path.Combine(Artifact(plan.ConceptsKey), "bank.safetensors"), reporter, cancellation);
             reporter.Begin("concepts", classes.Count);
-            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean);
+            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, bank);
             var conceptsReused = ConceptsStage.Run(
                 classes,
                 builder,

@@ -17,7 +17,7 @@ public enum StageState
 }
 
 /// <summary>Progress of one stage.</summary>
-/// <param name="Name">Stable name: scan, activations, directions, relevance, concepts, outliers, atlas.</param>
+/// <param name="Name">Stable name: scan, activations, directions, relevance, bank, concepts, outliers, atlas.</param>
 /// <param name="Title">What it does, for people.</param>
 /// <param name="State">Where it stands.</param>
 /// <param name="Done">Items finished, those taken from a checkpoint included.</param>
