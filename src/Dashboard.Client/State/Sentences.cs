@@ -83,7 +83,9 @@ public static class Sentences
         {
             one == 0
                 ? "In no class does a single concept carry half of the score."
-                : $"In {Format.Count(one)} of {Format.Count(ready.Count, "class", "classes")} one concept alone carries at least half of the score.",
+                : one == ready.Count && one > 1
+                    ? "In every class one concept alone carries at least half of the score."
+                    : $"In {Format.Count(one)} of {Format.Count(ready.Count, "class", "classes")} one concept alone carries at least half of the score.",
         };
         if (view.Shared.Count > 0)
         {
@@ -93,9 +95,101 @@ public static class Sentences
         var shortcuts = ready.Where(c => c.Confounded > 0).ToList();
         if (shortcuts.Count > 0)
         {
-            parts.Add(shortcuts.Count == 1 ? $"{shortcuts[0].DisplayName} shows signs of a shortcut." : $"{Format.Count(shortcuts.Count)} classes show signs of a shortcut.");
+            parts.Add(shortcuts.Count == 1 ? $"The class “{shortcuts[0].DisplayName}” shows signs of a shortcut." : $"{Format.Count(shortcuts.Count)} classes show signs of a shortcut.");
         }
 
         return string.Join(' ', parts);
     }
+
+    /// <summary>What a class page says first: how many concepts, the strongest and its share, and whom the strategies set apart.</summary>
+    public static string Class(ClassView view)
+    {
+        var sentences = new List<string>(3);
+        var positive = view.Concepts.Where(c => c.Importance > 0).OrderByDescending(c => c.Importance).ToList();
+        if (positive.Count == 0)
+        {
+            sentences.Add($"No concept was found that speaks for “{view.DisplayName}”.");
+        }
+        else
+        {
+            var needed = CountFor(positive, 0.8);
+            var strongest = positive[0];
+            sentences.Add(needed switch
+            {
+                1 => $"To recognise “{view.DisplayName}” this network relies mainly on one concept, {Names.Concept(strongest)}, which carries {Format.Percent(strongest.Importance)} of the score.",
+                <= 4 => $"To recognise “{view.DisplayName}” this network relies on {Word(needed)} concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(strongest.Importance)} of the score.",
+                _ => $"The score of “{view.DisplayName}” is spread over many concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(strongest.Importance)} of it.",
+            });
+        }
+
+        var placed = view.Strategies.Sum(s => s.Size);
+        if (view.Strategies.Count > 1 && placed > 0)
+        {
+            var others = 1 - (double)view.Strategies[0].Size / placed;
+            sentences.Add($"{Format.Percent(others)} of the images are recognised differently from the rest.");
+        }
+        else if (view.Strategies.Count == 1)
+        {
+            sentences.Add("All images are recognised in the same way.");
+        }
+
+        if (view.Confusions.Count > 0 && view.Images > 0 && (double)view.Confusions[0].Count / view.Images >= 0.02)
+        {
+            sentences.Add($"It is most often mistaken for “{view.Confusions[0].Name}” ({Format.Count(view.Confusions[0].Count, "image")}).");
+        }
+
+        return string.Join(' ', sentences);
+    }
+
+    /// <summary>Doubts about a concept as short badges with their reasons.</summary>
+    public static IEnumerable<(string Text, string Why)> Badges(ConceptCard concept)
+    {
+        if (concept.Stability is < 0.7 and var stability)
+        {
+            yield return ("unstable", $"Stability {Format.Number(stability)}: another half of the images gives a different direction.");
+        }
+
+        if (concept.Notes.Count > 0)
+        {
+            yield return ("doubt", string.Join(' ', concept.Notes));
+        }
+    }
+
+    /// <summary>A sample in a list, in words.</summary>
+    public static string Tile(SampleTile tile)
+    {
+        var predicted = tile.Predicted.Length == 0 ? tile.ClassName : tile.Correct switch
+        {
+            true => $"{tile.Predicted}, predicted right ({Format.Percent(tile.Confidence)})",
+            false => $"labelled {tile.ClassName}, predicted {tile.Predicted} ({Format.Percent(tile.Confidence)})",
+            _ => $"predicted {tile.Predicted} ({Format.Percent(tile.Confidence)})",
+        };
+        return tile.OutlierReason.Length > 0 ? $"{predicted}: {tile.OutlierReason}" : predicted;
+    }
+
+    // The smallest number of strongest concepts that carry the share of everything that speaks for the class.
+    private static int CountFor(List<ConceptCard> positive, double share)
+    {
+        var total = positive.Sum(c => c.Importance);
+        var sum = 0.0;
+        for (var i = 0; i < positive.Count; i++)
+        {
+            sum += positive[i].Importance;
+            if (sum >= share * total)
+            {
+                return i + 1;
+            }
+        }
+
+        return positive.Count;
+    }
+
+    private static string Word(int count) => count switch
+    {
+        1 => "one",
+        2 => "two",
+        3 => "three",
+        4 => "four",
+        _ => Format.Count(count),
+    };
 }
