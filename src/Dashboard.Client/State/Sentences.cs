@@ -192,4 +192,59 @@ public static class Sentences
         4 => "four",
         _ => Format.Count(count),
     };
+
+    /// <summary>What a concept page says first.</summary>
+    public static string Concept(ConceptView view)
+    {
+        var concept = view.Concept;
+        var rank = concept.Rank switch { 0 => "the strongest concept", 1 => "the second strongest concept", 2 => "the third strongest concept", _ => $"concept number {concept.Rank + 1}" };
+        var text = concept.Importance >= 0
+            ? $"{Capital(rank)} of “{view.ClassName}”: it carries {Format.Percent(concept.Importance)} of the score and is active in {Format.Percent(concept.ActiveShare)} of the images."
+            : $"{Capital(rank)} of “{view.ClassName}”: it takes {Format.Percent(-concept.Importance)} off the score and is active in {Format.Percent(concept.ActiveShare)} of the images.";
+        var others = view.Nearest.Where(n => n.Cosine >= 0.8 && n.Member.Class != view.Class).Select(n => n.Member.ClassName).Distinct().Take(3).ToList();
+        return others.Count == 0 ? text : $"{text} Nearly the same concept serves {List(others)}.";
+    }
+
+    /// <summary>What a sample page says first.</summary>
+    public static string Sample(SampleView view)
+    {
+        var sample = view.Sample;
+        var predicted = sample.Predicted.Length == 0
+            ? $"From the folder “{sample.ClassName}”; the network's prediction is not known."
+            : sample.Correct switch
+            {
+                true => $"Predicted “{sample.Predicted}” ({Format.Percent(sample.Confidence)}), as labelled.",
+                false => $"Predicted “{sample.Predicted}” ({Format.Percent(sample.Confidence)}), labelled “{sample.ClassName}”.",
+                _ => $"Predicted “{sample.Predicted}” ({Format.Percent(sample.Confidence)}); the folder “{sample.ClassName}” maps to no output.",
+            };
+        var best = view.Contributions.Where(c => c.Concept is not null).OrderByDescending(c => c.Value).FirstOrDefault();
+        if (best is { Value: > 0 } && view.Logit > 0)
+        {
+            predicted += $" The concept {best.Name} adds most to the score: {Format.Percent(best.Value / view.Logit)} of it.";
+        }
+
+        return predicted;
+    }
+
+    /// <summary>Why a sample is or is not an outlier.</summary>
+    public static string Outlier(SampleTile sample)
+    {
+        if (sample.OutlierScore is not { } score)
+        {
+            return "Not known yet: unusual images are looked for in the last stage.";
+        }
+
+        var rank = sample.OutlierRank is { } place ? $" It is number {Format.Count(place)} of the most unusual." : "";
+        return sample.OutlierKind.Length == 0
+            ? $"Nothing unusual: outlier score {Format.Number(score)} of 1.{rank}"
+            : $"{Capital(sample.OutlierReason.Length > 0 ? sample.OutlierReason : Names.KindMeaning(sample.OutlierKind)).TrimEnd('.')}. Outlier score {Format.Number(score)} of 1.{rank}";
+    }
+
+    private static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
+
+    private static string List(List<string> names) => names.Count switch
+    {
+        1 => $"“{names[0]}”",
+        _ => string.Join(", ", names.SkipLast(1).Select(n => $"“{n}”")) + $" and “{names[^1]}”",
+    };
 }
