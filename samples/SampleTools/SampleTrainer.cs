@@ -14,11 +14,12 @@ using static TorchSharp.torch.nn;
 namespace SampleTools;
 
 /// <summary>
-/// Trains the network of the built-in sample: a CIFAR ResNet of depth 8 (He et al. 2016, §4.2; shortcut A) on 64×64 images,
+/// Trains the network of the built-in sample: a CIFAR ResNet of depth 8 (He et al. 2016, §4.2; shortcut A) on the images at 32×32,
 /// with parameter names as the product's loader expects them. The training images come from another seed than the sample's.
 /// </summary>
 internal static class SampleTrainer
 {
+    private const int Side = 32;
     private const int TrainSeed = 917;
     private const int BatchSize = 50;
     private static readonly float[] Mean = [0.5f, 0.5f, 0.5f];
@@ -26,7 +27,7 @@ internal static class SampleTrainer
     private static readonly int[] Widths = [16, 32, 64];
 
     private static readonly Preprocessing Input =
-        new(SamplePlanSize.Side, SamplePlanSize.Side, Mean, Std, ResizeMode.Stretch);
+        new(Side, Side, Mean, Std, ResizeMode.Stretch);
 
     /// <summary>Writes <c>sample.safetensors</c> and <c>sample.json</c>.</summary>
     public static void Train(string folder, int epochs, int threads)
@@ -113,22 +114,24 @@ internal static class SampleTrainer
     private static (byte[][] Images, long[] Labels) Load(IReadOnlyList<SampleItem> plan)
     {
         var images = new byte[plan.Count][];
-        Parallel.For(0, plan.Count, i => images[i] = plan[i].Paint().Pixels);
+        Parallel.For(0, plan.Count, i => images[i] = Prepare(plan[i]));
         var names = SampleClasses.All.Select(static c => c.Name).ToList();
         return (images, [.. plan.Select(i => (long)names.IndexOf(i.FolderClass))]);
     }
 
+    private static byte[] Prepare(SampleItem item) => ImagePreparation.Resize(item.Paint(), Input).Pixels;
+
     private static Tensor Gather(byte[][] images, ReadOnlySpan<int> chosen)
     {
-        const int length = 3 * SamplePlanSize.Side * SamplePlanSize.Side;
+        const int length = 3 * Side * Side;
         var values = new float[chosen.Length * length];
         for (var i = 0; i < chosen.Length; i++)
         {
             ImagePreparation.Normalise(
-                new RgbImage(SamplePlanSize.Side, SamplePlanSize.Side, images[chosen[i]]), Input, values.AsSpan(i * length, length));
+                new RgbImage(Side, Side, images[chosen[i]]), Input, values.AsSpan(i * length, length));
         }
 
-        return tensor(values, [chosen.Length, 3, SamplePlanSize.Side, SamplePlanSize.Side]);
+        return tensor(values, [chosen.Length, 3, Side, Side]);
     }
 
     private static void Build(Dictionary<string, Tensor> parameters)
@@ -210,7 +213,7 @@ internal static class SampleTrainer
         // The mark drawn over images of other classes: how many change to its class because of it.
         int[] others = [.. Enumerable.Range(0, plan.Count).Where(i => plan[i].Type == "clean" && plan[i].FolderClass != SampleClasses.WatermarkClass)];
         var marked = new byte[others.Length][];
-        Parallel.For(0, others.Length, i => marked[i] = (plan[others[i]] with { Attributes = plan[others[i]].Attributes with { Watermark = true } }).Paint().Pixels);
+        Parallel.For(0, others.Length, i => marked[i] = Prepare(plan[others[i]] with { Attributes = plan[others[i]].Attributes with { Watermark = true } }));
         var withMark = Predict(parameters, marked);
         var target = names.IndexOf(SampleClasses.WatermarkClass);
         return new SampleReport(
@@ -248,7 +251,7 @@ internal static class SampleTrainer
             parameters = parameters.Where(static p => !p.Key.Contains("running", StringComparison.Ordinal)).Sum(static p => p.Value.numel()),
             input = new
             {
-                size = new[] { SamplePlanSize.Side, SamplePlanSize.Side },
+                size = new[] { Side, Side },
                 channels = "RGB",
                 layout = "NCHW",
                 mean = Mean,
@@ -268,12 +271,6 @@ internal static class SampleTrainer
         };
         File.WriteAllText(path, JsonSerializer.Serialize(sidecar, new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }) + "\n");
     }
-}
-
-/// <summary>Side of the sample's images.</summary>
-internal static class SamplePlanSize
-{
-    public const int Side = 64;
 }
 
 /// <summary>How good the network is; all shares are from 0 to 1.</summary>

@@ -156,8 +156,8 @@ internal static class SamplePainter
 
     private static void PaintObject(double[] canvas, SampleAttributes attributes, SampleRandom random)
     {
-        var radius = random.Between(14, 22);
-        var (centreX, centreY) = (32 + random.Between(-7, 7), 32 + random.Between(-7, 7));
+        var radius = random.Between(16, 24);
+        var (centreX, centreY) = (32 + random.Between(-6, 6), 32 + random.Between(-6, 6));
         var turn = attributes.Shape is "square" or "cross" ? random.Between(-0.06, 0.06) : random.Unit();
         var (sin, cos) = SampleRandom.Turn(turn);
         var hue = HueOf(attributes.Colour) + random.Between(-0.018, 0.018);
@@ -245,7 +245,7 @@ internal static class SamplePainter
     private static Func<double, double, double> Texture(string kind, SampleRandom random)
     {
         var (sin, cos) = SampleRandom.Turn(random.Between(-0.125, 0.125));
-        var pitch = random.Between(5.2, 7.4);
+        var pitch = random.Between(7.6, 10.4);
         var (shiftU, shiftV) = (random.Between(0, pitch), random.Between(0, pitch));
         switch (kind)
         {
