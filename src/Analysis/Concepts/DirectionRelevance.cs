@@ -10,7 +10,7 @@ namespace Analysis.Concepts;
 /// </summary>
 public static class DirectionRelevance
 {
-    private const long ChunkElements = 1 << 24;
+    private const long ChunkElements = 1 << 22;
 
     /// <summary>
     /// The default: mean over positions of (gradient · v)(activation · v). Independent of the sign of v; over an orthonormal

@@ -58,7 +58,7 @@ public sealed record NeighbourTable(int[] Indices, double[] Distances, int K)
 /// <summary>Exact nearest neighbours by brute force, chunked so that memory stays bounded.</summary>
 public static class NearestNeighbours
 {
-    private const long ChunkElements = 1 << 23;
+    private const long ChunkElements = 1 << 22;
 
     /// <summary>Neighbours within one set, each row itself left out (by position: equal rows are neighbours at distance 0).</summary>
     /// <param name="rows">n×d; float64 for exact ties, float32 for speed.</param>
