@@ -1,5 +1,6 @@
 using Analysis.Imaging;
 using Analysis.Networks;
+using Analysis.Numerics;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -23,7 +24,7 @@ public sealed class ReferenceNetworkTests
     [InlineData("resnet56.pth", "resnet56", "cifar_resnet56")]
     public void CifarNetworksGiveTheReferenceLogitsAndActivations(string file, string prefix, string architecture)
     {
-        var reference = TestData.Require("cifar10", "models", "reference.npz");
+        var reference = NpzArchive.Open(TestData.Require("cifar10", "models", "reference.npz"));
         using var scope = NewDisposeScope();
         using var network = NetworkLoader.Load(TestData.Require("cifar10", "models", file), null, CPU);
         Assert.Equal(architecture, network.Architecture);
@@ -41,7 +42,7 @@ public sealed class ReferenceNetworkTests
     [Fact]
     public void TheFineTunedNetworkGivesItsReferenceLogits()
     {
-        var reference = TestData.Require("cifar10", "models", "reference.npz");
+        var reference = NpzArchive.Open(TestData.Require("cifar10", "models", "reference.npz"));
         using var scope = NewDisposeScope();
         using var network = NetworkLoader.Load(TestData.Require("cifar10", "models", "resnet20_jpeg.safetensors"), null, CPU);
         var (activations, logits) = network.Forward(Batch(reference, network), ["layer3.2"]);
@@ -52,7 +53,7 @@ public sealed class ReferenceNetworkTests
     [Fact]
     public void MobileNetGivesTheReferenceAndItsScriptTheSame()
     {
-        var reference = TestData.Require("mobilenet_v1_tiny200", "reference.npz");
+        var reference = NpzArchive.Open(TestData.Require("mobilenet_v1_tiny200", "reference.npz"));
         using var scope = NewDisposeScope();
         using var network = NetworkLoader.Load(TestData.Require("mobilenet_v1_tiny200", "mobilenet_v1_tiny200.safetensors"), null, CPU);
         Assert.Equal("mobilenet_v1", network.Architecture);
@@ -84,7 +85,7 @@ public sealed class ReferenceNetworkTests
     [Fact]
     public void AScriptThatRunsAsItIsGivesTheReference()
     {
-        var reference = TestData.Require("cifar10", "models", "reference.npz");
+        var reference = NpzArchive.Open(TestData.Require("cifar10", "models", "reference.npz"));
         using var scope = NewDisposeScope();
         using var network = NetworkLoader.Load(TestData.Require("cifar10", "models", "resnet20.ts.pt"), "torchscript", CPU);
         AssertClose(reference, "resnet20_logits", network.Forward(Batch(reference, network), []).Logits);
@@ -112,7 +113,7 @@ public sealed class ReferenceNetworkTests
     [Fact]
     public void TheHeadContinuesFromEveryLayer()
     {
-        var reference = TestData.Require("cifar10", "models", "reference.npz");
+        var reference = NpzArchive.Open(TestData.Require("cifar10", "models", "reference.npz"));
         using var scope = NewDisposeScope();
         using var network = NetworkLoader.Load(TestData.Require("cifar10", "models", "resnet20.safetensors"), null, CPU);
         var batch = Batch(reference, network).slice(0, 0, 2, 1);
@@ -174,19 +175,18 @@ public sealed class ReferenceNetworkTests
         }
     }
 
-    private static void AssertClose(string reference, string name, Tensor actual)
+    private static void AssertClose(NpzArchive reference, string name, Tensor actual)
     {
-        var (values, shape) = ReferenceArrays.Read<float>(reference, name);
-        Assert.Equal(shape, actual.shape);
-        using var expected = tensor(values, shape);
+        using var expected = reference[name].ToTensor();
+        Assert.Equal(expected.shape, actual.shape);
         Assert.InRange((actual - expected).abs().max().item<float>(), 0, Tolerance);
     }
 
-    private static Tensor Batch(string reference, INetwork network)
+    private static Tensor Batch(NpzArchive reference, INetwork network)
     {
-        var (pixels, shape) = ReferenceArrays.Read<byte>(reference, "pixels_u8");
+        using var pixels = reference["pixels_u8"].ToTensor();
         var mean = tensor(network.Preprocessing.Mean.ToArray()).view(1, 3, 1, 1);
         var std = tensor(network.Preprocessing.Std.ToArray()).view(1, 3, 1, 1);
-        return ((tensor(pixels, shape).permute(0, 3, 1, 2).to_type(ScalarType.Float32) / 255 - mean) / std).contiguous();
+        return ((pixels.permute(0, 3, 1, 2).to_type(ScalarType.Float32) / 255 - mean) / std).contiguous();
     }
 }
