@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Dashboard.Client.Contracts;
 
 /// <summary>State of an analysis.</summary>
+[JsonConverter(typeof(LowerCaseEnum<AnalysisState>))]
 public enum AnalysisState
 {
     /// <summary>Waits for the engine.</summary>
@@ -20,6 +23,7 @@ public enum AnalysisState
 }
 
 /// <summary>Where a stage stands: waiting, running, done, reused (taken whole from an earlier run).</summary>
+[JsonConverter(typeof(LowerCaseEnum<StageStatus>))]
 public enum StageStatus
 {
     /// <summary>Not begun.</summary>
