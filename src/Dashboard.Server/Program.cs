@@ -1,4 +1,3 @@
-var builder = WebApplication.CreateBuilder(args);
-var app = builder.Build();
-app.MapGet("/", () => "ok " + TorchSharp.torch.ones(2).sum().item<float>());
-app.Run();
+using Dashboard.Server.Cli;
+
+return await DashboardCommandLine.RunAsync(args);

@@ -1,0 +1,285 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Analysis;
+using Analysis.Atlas;
+using Dashboard.Server.Data;
+using Microsoft.EntityFrameworkCore;
+using Parquet.Serialization;
+
+namespace Dashboard.Server.Jobs;
+
+/// <summary>
+/// Takes what the engine wrote into the catalogue. Every step replaces what it finds, so that a repeated report after a
+/// retry changes nothing. Annotations are kept apart and survive.
+/// </summary>
+internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> databases)
+{
+    private static readonly string[] SampleColumns =
+        ["AnalysisKey", "Index", "Path", "Class", "Label", "Predicted", "Confidence", "Logit", "Strategy", "OutlierScore", "OutlierRank", "OutlierKind", "OutlierReason"];
+
+    private static readonly string[] ConceptColumns =
+        ["AnalysisKey", "Id", "Class", "Rank", "Shared", "Importance", "Prevalence", "Reliability", "Relevance", "Stability"];
+
+    private static readonly string[] ExemplarColumns =
+        ["AnalysisKey", "Concept", "Index", "Sample", "Score", "Left", "Top", "Width", "Height", "Band"];
+
+    private static readonly string[] SkippedColumns = ["AnalysisKey", "Index", "Path", "Reason"];
+
+    /// <summary>Path of the table of samples in a run folder.</summary>
+    public static string SamplesFile(string runFolder) => Path.Combine(runFolder, "atlas", "samples.parquet");
+
+    /// <summary>Path of a class's description in a run folder.</summary>
+    public static string ClassFile(string runFolder, int classIndex) =>
+        Path.Combine(runFolder, "atlas", "classes", FormattableString.Invariant($"{classIndex:0000}.json"));
+
+    /// <summary>Path of a class's arrays in a run folder.</summary>
+    public static string ArraysFile(string runFolder, int classIndex) => Path.ChangeExtension(ClassFile(runFolder, classIndex), ".safetensors");
+
+    /// <summary>Lists all samples and, from them, the classes. What is known of classes already is kept.</summary>
+    public Task SamplesAsync(int key, string runFolder, CancellationToken cancellation) => SamplesFromAsync(key, SamplesFile(runFolder), cancellation);
+
+    private async Task SamplesFromAsync(int key, string file, CancellationToken cancellation)
+    {
+        await using var stream = Open(file);
+        var names = await ClassNamesAsync(stream, cancellation);
+        var index = names.Select((name, position) => (name, position)).ToDictionary(pair => pair.name, pair => pair.position, StringComparer.Ordinal);
+        var counts = new int[names.Count];
+        await using var writer = await BulkWriter.BeginAsync(databases, cancellation);
+        writer.Execute("DELETE FROM Samples WHERE AnalysisKey = $key", ("$key", key));
+        await using var reader = await Parquet.ParquetReader.CreateAsync(stream, leaveStreamOpen: true, cancellationToken: cancellation);
+        var total = 0;
+        for (var group = 0; group < reader.RowGroupCount; group++)
+        {
+            stream.Position = 0;
+            var rows = (await ParquetSerializer.DeserializeAsync<SampleRecord>(stream, rowGroupIndex: group, cancellationToken: cancellation)).Data;
+            total += rows.Count;
+            writer.Insert("Samples", SampleColumns, rows.Select(row => Values(row)), cancellation);
+        }
+
+        foreach (var (name, position) in index)
+        {
+            writer.Execute(
+                """
+                INSERT INTO Classes (AnalysisKey, "Index", Name, DisplayName, Images, Concepts, Strategies, Outliers, Confounded, Ready)
+                VALUES ($key, $index, $name, $name, $images, 0, 0, 0, 0, 0)
+                ON CONFLICT (AnalysisKey, "Index") DO UPDATE SET Images = excluded.Images
+                """,
+                ("$key", key), ("$index", position), ("$name", name), ("$images", counts[position]));
+        }
+
+        writer.Execute(
+            """
+            UPDATE Classes SET
+              Outliers = (SELECT COUNT(*) FROM Samples s WHERE s.AnalysisKey = $key AND s.Class = Classes."Index" AND s.OutlierKind <> ''),
+              Confounded = (SELECT COUNT(*) FROM Samples s WHERE s.AnalysisKey = $key AND s.Class = Classes."Index" AND s.OutlierKind = 'confounded')
+            WHERE AnalysisKey = $key
+            """,
+            ("$key", key));
+        writer.Execute(
+            """
+            UPDATE Analyses SET Images = $images, Classes = $classes, Version = Version + 1,
+              Accuracy = (SELECT AVG(CASE WHEN s.Label = s.Predicted THEN 1.0 ELSE 0.0 END) FROM Samples s WHERE s.AnalysisKey = $key AND s.Label IS NOT NULL)
+            WHERE "Key" = $key
+            """,
+            ("$key", key), ("$images", total), ("$classes", names.Count));
+        await writer.CommitAsync(cancellation);
+
+        object?[] Values(SampleRecord row)
+        {
+            var position = index[row.Class];
+            counts[position]++;
+            return
+            [
+                key, row.Index, row.Path, position, row.Label, row.Predicted, Finite(row.Confidence) ?? 0, Finite(row.Logit) ?? 0, row.Strategy,
+                Finite(row.OutlierScore), row.OutlierRank, row.OutlierKind ?? "", row.OutlierReason ?? "",
+            ];
+        }
+    }
+
+    /// <summary>Takes over one class with its concepts and exemplars.</summary>
+    public async Task ClassAsync(int key, string runFolder, int classIndex, CancellationToken cancellation)
+    {
+        var text = await ReadTextAsync(ClassFile(runFolder, classIndex), cancellation);
+        ClassAtlas atlas;
+        try
+        {
+            atlas = JsonSerializer.Deserialize<ClassAtlas>(text, Json.Options) ?? throw new JsonException("it is empty");
+        }
+        catch (JsonException fault)
+        {
+            throw new AnalysisException($"Class {classIndex} of the run cannot be read: {fault.Message}", "Resume the analysis; if it happens again, delete it and start a new one.", fault);
+        }
+
+        await using var writer = await BulkWriter.BeginAsync(databases, cancellation);
+        writer.Execute(
+            "DELETE FROM Exemplars WHERE AnalysisKey = $key AND Concept IN (SELECT Id FROM Concepts WHERE AnalysisKey = $key AND Class = $class)",
+            ("$key", key), ("$class", classIndex));
+        writer.Execute("DELETE FROM Concepts WHERE AnalysisKey = $key AND Class = $class", ("$key", key), ("$class", classIndex));
+        writer.Insert(
+            "Concepts",
+            ConceptColumns,
+            atlas.Concepts.Select(concept => new object?[]
+            {
+                key, concept.Id, classIndex, concept.Rank, concept.Shared, Finite(concept.Importance) ?? 0, Finite(concept.Prevalence) ?? 0,
+                Finite(concept.Reliability) ?? 0, Finite(concept.Relevance), Finite(concept.Stability),
+            }),
+            cancellation);
+        writer.Insert(
+            "Exemplars",
+            ExemplarColumns,
+            atlas.Concepts.SelectMany(concept => concept.Exemplars.Select((exemplar, position) => new object?[]
+            {
+                key, concept.Id, position, exemplar.Sample, Finite(exemplar.Score) ?? 0, exemplar.Left, exemplar.Top, exemplar.Width, exemplar.Height, exemplar.Band,
+            })),
+            cancellation);
+        writer.Execute(
+            """
+            INSERT INTO Classes (AnalysisKey, "Index", Name, DisplayName, Label, Accuracy, Images, Concepts, Strategies, Outliers, Confounded, Ready, Atlas)
+            VALUES ($key, $index, $name, $display, $label, $accuracy, $images, $concepts, $strategies, 0, 0, 1, $atlas)
+            ON CONFLICT (AnalysisKey, "Index") DO UPDATE SET Name = excluded.Name, DisplayName = excluded.DisplayName, Label = excluded.Label,
+              Accuracy = excluded.Accuracy, Concepts = excluded.Concepts, Strategies = excluded.Strategies, Ready = 1, Atlas = excluded.Atlas
+            """,
+            ("$key", key), ("$index", classIndex), ("$name", atlas.Name), ("$display", atlas.DisplayName), ("$label", atlas.Label),
+            ("$accuracy", Finite(atlas.Accuracy)), ("$images", atlas.Strategies.Sum(strategy => strategy.Size)), ("$concepts", atlas.Concepts.Count),
+            ("$strategies", atlas.Strategies.Count), ("$atlas", text));
+        writer.Execute(
+            """
+            UPDATE Analyses SET Version = Version + 1, Concepts = (SELECT COUNT(*) FROM Concepts WHERE AnalysisKey = $key) WHERE "Key" = $key
+            """,
+            ("$key", key));
+        await writer.CommitAsync(cancellation);
+    }
+
+    /// <summary>Takes over the final tables: outliers, shared concepts, skipped files, names of network and layer.</summary>
+    public async Task FinishAsync(int key, string runFolder, CancellationToken cancellation)
+    {
+        var text = await ReadTextAsync(Path.Combine(runFolder, "manifest.json"), cancellation);
+        using var manifest = JsonDocument.Parse(text);
+        var final = Path.Combine(runFolder, "samples.parquet");
+        await SamplesFromAsync(key, File.Exists(final) ? final : SamplesFile(runFolder), cancellation);
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(runFolder, "atlas", "classes"), "*.json").Order(StringComparer.Ordinal))
+        {
+            if (int.TryParse(Path.GetFileNameWithoutExtension(file), out var classIndex))
+            {
+                await ClassAsync(key, runFolder, classIndex, cancellation);
+            }
+        }
+
+        var root = manifest.RootElement;
+        await using var writer = await BulkWriter.BeginAsync(databases, cancellation);
+        writer.Execute("DELETE FROM Skipped WHERE AnalysisKey = $key", ("$key", key));
+        if (root.TryGetProperty("skipped", out var skipped))
+        {
+            writer.Insert(
+                "Skipped",
+                SkippedColumns,
+                skipped.EnumerateArray().Select((entry, position) => new object?[] { key, position, Text(entry, "path"), Text(entry, "reason") }),
+                cancellation);
+        }
+
+        root.TryGetProperty("network", out var network);
+        root.TryGetProperty("layer", out var layer);
+        root.TryGetProperty("dataset", out var dataset);
+        writer.Execute(
+            """
+            UPDATE Analyses SET NetworkName = COALESCE(NULLIF($network, ''), NetworkName), Layer = COALESCE(NULLIF($layer, ''), Layer),
+              DatasetName = COALESCE(NULLIF($dataset, ''), DatasetName), OutputNames = $outputs, Version = Version + 1
+            WHERE "Key" = $key
+            """,
+            ("$key", key), ("$network", Text(network, "name")), ("$layer", Text(layer, "name")), ("$dataset", Text(dataset, "name")),
+            ("$outputs", network.ValueKind == JsonValueKind.Object && network.TryGetProperty("outputs", out var outputs) ? outputs.GetRawText() : null));
+        await writer.CommitAsync(cancellation);
+    }
+
+    private static string Text(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+
+    private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
+
+    private static async Task<IReadOnlyList<string>> ClassNamesAsync(Stream stream, CancellationToken cancellation)
+    {
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        await using var reader = await Parquet.ParquetReader.CreateAsync(stream, leaveStreamOpen: true, cancellationToken: cancellation);
+        for (var group = 0; group < reader.RowGroupCount; group++)
+        {
+            stream.Position = 0;
+            names.UnionWith((await ParquetSerializer.DeserializeAsync<ClassRecord>(stream, rowGroupIndex: group, cancellationToken: cancellation)).Data.Select(row => row.Class));
+        }
+
+        return [.. names];
+    }
+
+    private static FileStream Open(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 16, FileOptions.Asynchronous);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Missing(path, fault);
+        }
+    }
+
+    private static async Task<string> ReadTextAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return await File.ReadAllTextAsync(path, cancellation);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Missing(path, fault);
+        }
+    }
+
+    private static AnalysisException Missing(string path, Exception fault) =>
+        new($"The engine's file {Path.GetFileName(path)} cannot be read: {fault.Message}", "Resume the analysis to write it again.", fault);
+
+    /// <summary>The class column alone.</summary>
+    internal sealed class ClassRecord
+    {
+        [JsonPropertyName("class")]
+        public string Class { get; set; } = "";
+    }
+
+    /// <summary>A row of the table of samples.</summary>
+    internal sealed class SampleRecord
+    {
+        [JsonPropertyName("index")]
+        public int Index { get; set; }
+
+        [JsonPropertyName("path")]
+        public string Path { get; set; } = "";
+
+        [JsonPropertyName("class")]
+        public string Class { get; set; } = "";
+
+        [JsonPropertyName("label")]
+        public int? Label { get; set; }
+
+        [JsonPropertyName("predicted")]
+        public int? Predicted { get; set; }
+
+        [JsonPropertyName("confidence")]
+        public double? Confidence { get; set; }
+
+        [JsonPropertyName("logit")]
+        public double? Logit { get; set; }
+
+        [JsonPropertyName("strategy")]
+        public int? Strategy { get; set; }
+
+        [JsonPropertyName("outlierScore")]
+        public double? OutlierScore { get; set; }
+
+        [JsonPropertyName("outlierRank")]
+        public int? OutlierRank { get; set; }
+
+        [JsonPropertyName("outlierKind")]
+        public string? OutlierKind { get; set; }
+
+        [JsonPropertyName("outlierReason")]
+        public string? OutlierReason { get; set; }
+    }
+}

@@ -1,0 +1,63 @@
+using Dashboard.Client.Contracts;
+using Dashboard.Server.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace Dashboard.Server.Services;
+
+/// <summary>Keeps what people write, apart from what the engine writes, so that it survives a run that is repeated.</summary>
+internal sealed class AnnotationService(IDbContextFactory<DashboardDbContext> databases) : IAnnotationService
+{
+    private const int LongestName = 200;
+    private const int LongestNote = 10_000;
+    private static readonly string[] Verdicts = ["fine", "wronglabel", "remove", "confounder"];
+
+    public Task NameConceptAsync(string analysisId, int conceptId, string? name, CancellationToken cancellation = default)
+    {
+        name = string.IsNullOrWhiteSpace(name) ? null : name.Trim();
+        return name is { Length: > LongestName }
+            ? throw new ServiceException($"The name has {name.Length:N0} characters. Use at most {LongestName}.")
+            : WriteAsync(analysisId, AnnotationEntity.Concept, conceptId, row => row.Name = name, cancellation);
+    }
+
+    public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default)
+    {
+        note = string.IsNullOrWhiteSpace(note) ? null : note;
+        return note is { Length: > LongestNote }
+            ? throw new ServiceException($"The note has {note.Length:N0} characters. Use at most {LongestNote:N0}.")
+            : WriteAsync(analysisId, AnnotationEntity.Concept, conceptId, row => row.Note = note, cancellation);
+    }
+
+    public Task JudgeSampleAsync(string analysisId, int sample, string? verdict, CancellationToken cancellation = default) =>
+        verdict is not null && !Verdicts.Contains(verdict)
+            ? throw new ServiceException($"The verdict '{verdict}' is not known. Use one of: {string.Join(", ", Verdicts)}.")
+            : WriteAsync(analysisId, AnnotationEntity.Sample, sample, row => row.Verdict = verdict, cancellation);
+
+    private async Task WriteAsync(string analysisId, string kind, int target, Action<AnnotationEntity> change, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = await database.Analyses.Where(row => row.Id == analysisId).Select(row => (int?)row.Key).FirstOrDefaultAsync(cancellation)
+            ?? throw new ServiceException($"There is no analysis '{analysisId}'.");
+        var exists = kind == AnnotationEntity.Concept
+            ? await database.Concepts.AnyAsync(row => row.AnalysisKey == key && row.Id == target, cancellation)
+            : await database.Samples.AnyAsync(row => row.AnalysisKey == key && row.Index == target, cancellation);
+        if (!exists)
+        {
+            throw new ServiceException($"The analysis has no {kind} {target}.");
+        }
+
+        var row = await database.Annotations.FindAsync([key, kind, target], cancellation);
+        if (row is null)
+        {
+            database.Annotations.Add(row = new AnnotationEntity { AnalysisKey = key, Kind = kind, Target = target });
+        }
+
+        change(row);
+        row.Changed = DateTimeOffset.UtcNow;
+        if (row is { Name: null, Note: null, Verdict: null })
+        {
+            database.Annotations.Remove(row);
+        }
+
+        await database.SaveChangesAsync(cancellation);
+    }
+}
