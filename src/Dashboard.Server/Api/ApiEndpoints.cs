@@ -244,7 +244,8 @@ internal static class ApiEndpoints
     private static IResult Found<T>(T? value, string what)
         where T : class => value is null ? Missing($"There is no such {what}.") : TypedResults.Ok(value);
 
-    private static async Task<IResult> Page<T>(int skip, int take, Func<Task<Paged<T>>> read) => PageFault(skip, take) ?? TypedResults.Ok(await read());
+    private static async Task<IResult> Page<T>(int skip, int take, Func<Task<Paged<T>>> read) =>
+        PageFault(skip, take) is { } fault ? fault : TypedResults.Ok(await read());
 
     private static ProblemHttpResult? PageFault(int skip, int take) => skip < 0 || take is < 0 or > MostRows
         ? TypedResults.Problem(

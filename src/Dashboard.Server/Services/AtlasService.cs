@@ -1,0 +1,648 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Analysis.Atlas;
+using Analysis.Networks.Files;
+using Dashboard.Client.Contracts;
+using Dashboard.Server.Configuration;
+using Dashboard.Server.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace Dashboard.Server.Services;
+
+/// <summary>Reads the atlas: rows from the catalogue, per-image arrays from the run's folder.</summary>
+internal sealed class AtlasService(
+    IDbContextFactory<DashboardDbContext> databases,
+    AnalysisService analyses,
+    DataFolders folders,
+    ClassArraysCache arrays) : IAtlasService
+{
+    private const int NearestSamples = 12;
+    private const int NearestConcepts = 12;
+    private readonly ConcurrentDictionary<string, (int Version, Task<ConceptBank> Bank)> _banks = new();
+
+    public async Task<AtlasView?> AtlasAsync(string analysisId, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var classes = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Index)
+            .Select(row => new { row.Index, row.Name, row.DisplayName, row.Images, row.Accuracy, row.Concepts, row.Strategies, row.Outliers, row.Confounded, row.Ready })
+            .ToListAsync(cancellation);
+        var concepts = await database.Concepts.AsNoTracking()
+            .Where(row => row.AnalysisKey == key && (row.Rank < 3 || row.Shared != null))
+            .OrderBy(row => row.Class).ThenBy(row => row.Rank)
+            .ToListAsync(cancellation);
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var byClass = concepts.Where(row => row.Rank < 3).ToLookup(row => row.Class);
+        var classNames = classes.ToDictionary(row => row.Index, row => row.DisplayName);
+        var groups = concepts.Where(row => row.Shared is not null).GroupBy(row => row.Shared!.Value).Where(group => group.Count() > 1).ToList();
+        var bank = groups.Count > 0 ? await BankAsync(analysis, cancellation) : null;
+        return new AtlasView
+        {
+            Analysis = analyses.Summary(analysis),
+            Classes =
+            [
+                .. classes.Select(row => new ClassTile
+                {
+                    Index = row.Index,
+                    Name = row.Name,
+                    DisplayName = row.DisplayName,
+                    Images = row.Images,
+                    Accuracy = row.Accuracy,
+                    Concepts = row.Concepts,
+                    Strongest = [.. byClass[row.Index].Select(concept => Tile(concept, names))],
+                    Strategies = row.Strategies,
+                    Outliers = row.Outliers,
+                    Confounded = row.Confounded,
+                    Ready = row.Ready,
+                }),
+            ],
+            Shared =
+            [
+                .. groups.Select(group => new SharedConcept(
+                        group.Key,
+                        [.. group.Select(row => new SharedMember(row.Class, classNames.GetValueOrDefault(row.Class, ""), Tile(row, names)))],
+                        MeanCosine([.. group.Select(row => row.Id)], bank!)))
+                    .OrderByDescending(shared => shared.Members.Count).ThenBy(shared => shared.Number),
+            ],
+            OutlierKinds = await KindsAsync(database, key, null, cancellation),
+        };
+    }
+
+    public async Task<ClassView?> ClassAsync(string analysisId, int classIndex, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        if (await ClassRowAsync(database, key, classIndex, cancellation) is not { } row || Atlas(row) is not { } atlas)
+        {
+            return null;
+        }
+
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
+        return new ClassView
+        {
+            Analysis = analyses.Summary(analysis),
+            Index = classIndex,
+            Name = row.Name,
+            DisplayName = row.DisplayName,
+            Images = row.Images,
+            Accuracy = row.Accuracy,
+            Concepts = [.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct))],
+            UnexplainedShare = atlas.UnexplainedShare,
+            Strategies = [.. atlas.Strategies.Select(View)],
+            Embedding = atlas.Embedding,
+            Trustworthiness = atlas.Trustworthiness,
+            LeftOut = atlas.LeftOut,
+            ImportantFrom = atlas.ImportantFrom,
+            Confusions = [.. atlas.Confusions.Select(confusion => new ConfusionView(confusion.Name, confusion.Count, Find(labels, confusion.Output)))],
+            Outliers = row.Outliers,
+            Notes = atlas.Notes,
+            Previous = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index < classIndex).MaxAsync(other => (int?)other.Index, cancellation),
+            Next = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index > classIndex).MinAsync(other => (int?)other.Index, cancellation),
+        };
+    }
+
+    public async Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var place = await database.Concepts.AsNoTracking().FirstOrDefaultAsync(row => row.AnalysisKey == key && row.Id == conceptId, cancellation);
+        if (place is null || await ClassRowAsync(database, key, place.Class, cancellation) is not { } row
+            || Atlas(row)?.Concepts.FirstOrDefault(concept => concept.Id == conceptId) is not { } entry)
+        {
+            return null;
+        }
+
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var correct = await CorrectAsync(database, key, entry.Exemplars.Select(exemplar => exemplar.Sample), cancellation);
+        var nearest = (await BankAsync(analysis, cancellation)).Nearest(conceptId, NearestConcepts);
+        var ids = nearest.Select(pair => pair.Id).ToList();
+        var others = await database.Concepts.AsNoTracking().Where(other => other.AnalysisKey == key && ids.Contains(other.Id)).ToDictionaryAsync(other => other.Id, cancellation);
+        var classNames = await database.Classes.AsNoTracking().Where(other => other.AnalysisKey == key)
+            .Select(other => new { other.Index, other.DisplayName }).ToDictionaryAsync(other => other.Index, other => other.DisplayName, cancellation);
+        var note = await database.Annotations.AsNoTracking()
+            .Where(annotation => annotation.AnalysisKey == key && annotation.Kind == AnnotationEntity.Concept && annotation.Target == conceptId)
+            .Select(annotation => annotation.Note).FirstOrDefaultAsync(cancellation);
+        return new ConceptView
+        {
+            Analysis = analyses.Summary(analysis),
+            Class = row.Index,
+            ClassName = row.DisplayName,
+            Concept = Card(entry, names, labels, correct),
+            Nearest =
+            [
+                .. nearest.Where(pair => others.ContainsKey(pair.Id)).Select(pair =>
+                {
+                    var other = others[pair.Id];
+                    return (new SharedMember(other.Class, classNames.GetValueOrDefault(other.Class, ""), Tile(other, names)), pair.Cosine);
+                }),
+            ],
+            Note = note,
+        };
+    }
+
+    public async Task<SampleView?> SampleAsync(string analysisId, int sample, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var entity = await database.Samples.AsNoTracking().FirstOrDefaultAsync(row => row.AnalysisKey == key && row.Index == sample, cancellation);
+        if (entity is null)
+        {
+            return null;
+        }
+
+        var tile = (await TilesAsync(database, analysis, [entity], cancellation))[0];
+        var outputs = Outputs(analysis);
+        var runFolder = folders.Run(analysis.Id);
+        var view = new SampleView
+        {
+            Analysis = analyses.Summary(analysis),
+            Sample = tile,
+            Top = Top(runFolder, analysis, entity, outputs),
+            Logit = entity.Logit,
+            Detectors = Detectors(runFolder, analysis, sample),
+            Previous = await database.Samples.Where(row => row.AnalysisKey == key && row.Class == entity.Class && row.Index < sample).MaxAsync(row => (int?)row.Index, cancellation),
+            Next = await database.Samples.Where(row => row.AnalysisKey == key && row.Class == entity.Class && row.Index > sample).MinAsync(row => (int?)row.Index, cancellation),
+        };
+        var classRow = await ClassRowAsync(database, key, entity.Class, cancellation);
+        var atlas = classRow is null ? null : Atlas(classRow);
+        var data = atlas is null ? null : arrays.Find(runFolder, entity.Class);
+        if (atlas is null || data is null || data.PositionOf(sample) is not (>= 0 and var position) || data.Concepts != atlas.Concepts.Count)
+        {
+            return view;
+        }
+
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
+        var width = data.Concepts + 1;
+        var row = data.Contributions.AsSpan(position * width, width).ToArray();
+        var against = data.Against.AsSpan(position * width, width).ToArray();
+        var contributions = atlas.Concepts
+            .Select((concept, rank) => new ContributionView(Tile(concept, names), NameOf(concept.Id, concept.Rank, names), row[rank], against[rank]))
+            .Append(new ContributionView(null, "not explained by a concept", row[^1], against[^1]))
+            .ToList();
+        var target = data.Target[position];
+        var logit = Logits(runFolder, analysis, sample) is { } logits && target >= 0 && target < logits.Length ? logits[target]
+            : target == entity.Predicted ? entity.Logit : (double?)null;
+        if (logit is { } known)
+        {
+            contributions.Add(new ContributionView(null, "bias", known - row.Sum(value => (double)value)));
+        }
+
+        var nearest = Nearest(data, position);
+        var strategy = atlas.Strategies.FirstOrDefault(entry => entry.Index == data.Strategy[position]);
+        var tiles = (await SamplesAsync(analysisId, [.. nearest.Select(pair => pair.Sample), .. strategy is null ? [] : new[] { strategy.Prototype }], cancellation))
+            .ToDictionary(other => other.Index);
+        return view with
+        {
+            Contributions = contributions,
+            ContributionsTo = Name(outputs, target),
+            Logit = logit ?? row.Sum(value => (double)value),
+            Concepts = [.. atlas.Concepts.OrderByDescending(concept => row[concept.Rank]).Select(concept => Card(concept, names, labels, correct))],
+            HasMaps = data.MapHeight * data.MapWidth > 0 && data.Concepts > 0,
+            Strategy = strategy is null ? null : View(strategy),
+            Prototype = strategy is null ? null : tiles.GetValueOrDefault(strategy.Prototype),
+            Nearest = [.. nearest.Where(pair => tiles.ContainsKey(pair.Sample)).Select(pair => (tiles[pair.Sample], pair.Distance))],
+        };
+    }
+
+    public async Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return [];
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var found = new Dictionary<int, SampleTile>();
+        foreach (var part in samples.Distinct().Chunk(500))
+        {
+            var rows = await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && part.Contains(row.Index)).ToListAsync(cancellation);
+            foreach (var tile in await TilesAsync(database, analysis, rows, cancellation))
+            {
+                found[tile.Index] = tile;
+            }
+        }
+
+        return [.. samples.Where(found.ContainsKey).Select(index => found[index])];
+    }
+
+    public async Task<OutlierView?> OutliersAsync(string analysisId, OutlierFilter filter, int skip, int take, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var rows = database.Samples.AsNoTracking().Where(row => row.AnalysisKey == key && row.OutlierRank != null);
+        rows = filter switch
+        {
+            { Kind: { Length: > 0 } kind } => rows.Where(row => row.OutlierKind != "" && row.OutlierKind == kind),
+            { All: false } => rows.Where(row => row.OutlierKind != ""),
+            _ => rows,
+        };
+        if (filter.Class is { } index)
+        {
+            rows = rows.Where(row => row.Class == index);
+        }
+
+        if (filter.Unjudged)
+        {
+            rows = rows.Where(row => !database.Annotations.Any(annotation =>
+                annotation.AnalysisKey == key && annotation.Kind == AnnotationEntity.Sample && annotation.Target == row.Index && annotation.Verdict != null));
+        }
+
+        var total = await rows.CountAsync(cancellation);
+        var page = await rows.OrderBy(row => row.OutlierRank).Skip(Math.Max(0, skip)).Take(Math.Clamp(take, 0, AnalysisService.MostRows)).ToListAsync(cancellation);
+        return new OutlierView
+        {
+            Analysis = analyses.Summary(analysis),
+            Kinds = await KindsAsync(database, key, filter.Class, cancellation),
+            Samples = new Paged<SampleTile>(await TilesAsync(database, analysis, page, cancellation), total),
+            Pending = !await database.Samples.AnyAsync(row => row.AnalysisKey == key && row.OutlierRank != null, cancellation)
+                && analysis.State is AnalysisState.Queued or AnalysisState.Running,
+        };
+    }
+
+    public async Task<Paged<SampleTile>> ClassSamplesAsync(string analysisId, int classIndex, int? strategy, int skip, int take, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return new Paged<SampleTile>([], 0);
+        }
+
+        if (strategy is { } chosen)
+        {
+            // Strategies are known from the class's arrays while the run goes on; the table has them at the end only.
+            if (arrays.Find(folders.Run(analysis.Id), classIndex) is not { } data)
+            {
+                return new Paged<SampleTile>([], 0);
+            }
+
+            var members = data.Sample.Where((_, position) => data.Strategy[position] == chosen).ToList();
+            var part = members.Skip(Math.Max(0, skip)).Take(Math.Clamp(take, 0, AnalysisService.MostRows)).ToList();
+            return new Paged<SampleTile>(await SamplesAsync(analysisId, part, cancellation), members.Count);
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        return await PageAsync(
+            database, analysis, database.Samples.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && row.Class == classIndex), skip, take, cancellation);
+    }
+
+    /// <summary>All samples in row order.</summary>
+    public async Task<Paged<SampleTile>> AllSamplesAsync(string analysisId, int skip, int take, CancellationToken cancellation)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return new Paged<SampleTile>([], 0);
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        return await PageAsync(database, analysis, database.Samples.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key), skip, take, cancellation);
+    }
+
+    /// <summary>Concepts of all classes by identifier.</summary>
+    public async Task<Paged<ConceptCard>> ConceptsAsync(string analysisId, int skip, int take, CancellationToken cancellation)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return new Paged<ConceptCard>([], 0);
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var total = await database.Concepts.CountAsync(row => row.AnalysisKey == key, cancellation);
+        var page = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Id).Skip(skip).Take(take).ToListAsync(cancellation);
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var cards = new Dictionary<int, ConceptCard>();
+        foreach (var index in page.Select(row => row.Class).Distinct())
+        {
+            if (await ClassRowAsync(database, key, index, cancellation) is { } row && Atlas(row) is { } atlas)
+            {
+                var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
+                foreach (var concept in atlas.Concepts)
+                {
+                    cards[concept.Id] = Card(concept, names, labels, correct);
+                }
+            }
+        }
+
+        return new Paged<ConceptCard>([.. page.Where(row => cards.ContainsKey(row.Id)).Select(row => cards[row.Id])], total);
+    }
+
+    /// <summary>Points of a class's strategic cluster graph; null where the class is not ready.</summary>
+    public async Task<byte[]?> ClassPointsAsync(string analysisId, int classIndex, CancellationToken cancellation)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis || arrays.Find(folders.Run(analysis.Id), classIndex) is not { } data)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var rows = await database.Samples.AsNoTracking()
+            .Where(row => row.AnalysisKey == analysis.Key && row.Class == classIndex)
+            .Select(row => new { row.Index, row.Label, row.Predicted, row.OutlierKind, row.OutlierScore })
+            .ToDictionaryAsync(row => row.Index, cancellation);
+        var points = new PointCloud(data.Sample.Length);
+        for (var position = 0; position < data.Sample.Length; position++)
+        {
+            var row = rows.GetValueOrDefault(data.Sample[position]);
+            points.X[position] = data.Layout[2 * position];
+            points.Y[position] = data.Layout[(2 * position) + 1];
+            points.Sample[position] = data.Sample[position];
+            points.Strategy[position] = (short)data.Strategy[position];
+            points.Strongest[position] = (short)data.Strongest[position];
+            points.Flags[position] = PointCloud.FlagsOf(row?.Label is not null, row?.Label == row?.Predicted, row?.OutlierKind ?? "");
+            points.OutlierScore[position] = (float)(row?.OutlierScore ?? double.NaN);
+        }
+
+        return points.Write();
+    }
+
+    /// <summary>Points of the map of all concepts: sample is the concept, strategy its class, strongest its shared group.</summary>
+    public async Task<byte[]?> ConceptPointsAsync(string analysisId, CancellationToken cancellation)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        var bank = await BankAsync(analysis, cancellation);
+        if (bank.Ids.Count == 0)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var rows = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key).ToDictionaryAsync(row => row.Id, cancellation);
+        var plane = await Task.Run(bank.Plane, cancellation);
+        var points = new PointCloud(bank.Ids.Count);
+        for (var position = 0; position < bank.Ids.Count; position++)
+        {
+            var row = rows.GetValueOrDefault(bank.Ids[position]);
+            points.X[position] = plane[2 * position];
+            points.Y[position] = plane[(2 * position) + 1];
+            points.Sample[position] = bank.Ids[position];
+            points.Strategy[position] = (short)(row?.Class ?? -1);
+            points.Strongest[position] = (short)(row?.Shared ?? -1);
+            points.OutlierScore[position] = float.NaN;
+        }
+
+        return points.Write();
+    }
+
+    private async Task<Paged<SampleTile>> PageAsync(
+        DashboardDbContext database, AnalysisEntity analysis, IQueryable<SampleEntity> rows, int skip, int take, CancellationToken cancellation)
+    {
+        var total = await rows.CountAsync(cancellation);
+        var page = await rows.OrderBy(row => row.Index).Skip(Math.Max(0, skip)).Take(Math.Clamp(take, 0, AnalysisService.MostRows)).ToListAsync(cancellation);
+        return new Paged<SampleTile>(await TilesAsync(database, analysis, page, cancellation), total);
+    }
+
+    private async Task<IReadOnlyList<SampleTile>> TilesAsync(
+        DashboardDbContext database, AnalysisEntity analysis, IReadOnlyList<SampleEntity> rows, CancellationToken cancellation)
+    {
+        var key = analysis.Key;
+        var outputs = Outputs(analysis);
+        var classIndices = rows.Select(row => row.Class).Distinct().ToList();
+        var classNames = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key && classIndices.Contains(row.Index))
+            .Select(row => new { row.Index, row.DisplayName }).ToDictionaryAsync(row => row.Index, row => row.DisplayName, cancellation);
+        var indices = rows.Select(row => row.Index).ToList();
+        var verdicts = await database.Annotations.AsNoTracking()
+            .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Sample && row.Verdict != null && indices.Contains(row.Target))
+            .ToDictionaryAsync(row => row.Target, row => row.Verdict, cancellation);
+        var runFolder = folders.Run(analysis.Id);
+        return
+        [
+            .. rows.Select(row => new SampleTile
+            {
+                Index = row.Index,
+                Path = row.Path,
+                Class = row.Class,
+                ClassName = classNames.GetValueOrDefault(row.Class, ""),
+                Predicted = row.Predicted is { } predicted ? Name(outputs, predicted) : "",
+                Correct = row.Label is null || row.Predicted is null ? null : row.Label == row.Predicted,
+                Confidence = row.Confidence,
+                OutlierScore = row.OutlierScore,
+                OutlierRank = row.OutlierRank,
+                OutlierKind = row.OutlierKind,
+                OutlierReason = row.OutlierReason,
+                Strategy = row.Strategy,
+                Verdict = verdicts.GetValueOrDefault(row.Index),
+            }),
+        ];
+    }
+
+    private Task<ConceptBank> BankAsync(AnalysisEntity analysis, CancellationToken cancellation)
+    {
+        var entry = _banks.AddOrUpdate(
+            analysis.Id,
+            _ => (analysis.Version, LoadBankAsync(analysis)),
+            (_, old) => old.Version == analysis.Version && !old.Bank.IsFaulted ? old : (analysis.Version, LoadBankAsync(analysis)));
+        return entry.Bank.WaitAsync(cancellation);
+    }
+
+    private Task<ConceptBank> LoadBankAsync(AnalysisEntity analysis) => Task.Run(async () =>
+    {
+        await using var database = await databases.CreateDbContextAsync();
+        var concepts = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key)
+            .OrderBy(row => row.Class).ThenBy(row => row.Rank).Select(row => new { row.Class, row.Id }).ToListAsync();
+        var runFolder = folders.Run(analysis.Id);
+        return ConceptBank.From(concepts.GroupBy(row => row.Class).Select(group =>
+            ((IReadOnlyList<int>)[.. group.Select(row => row.Id)], arrays.Find(runFolder, group.Key)?.Vectors ?? [])));
+    });
+
+    private static double MeanCosine(IReadOnlyList<int> ids, ConceptBank bank)
+    {
+        var sum = 0.0;
+        var pairs = 0;
+        for (var first = 0; first < ids.Count; first++)
+        {
+            for (var second = first + 1; second < ids.Count; second++)
+            {
+                if (bank.Cosine(ids[first], ids[second]) is { } cosine)
+                {
+                    sum += cosine;
+                    pairs++;
+                }
+            }
+        }
+
+        return pairs > 0 ? sum / pairs : 0;
+    }
+
+    /// <summary>Samples of the class with the most similar shares of contributions, nearest first (Euclidean distance).</summary>
+    private static List<(int Sample, double Distance)> Nearest(ClassData data, int position)
+    {
+        var width = data.Concepts + 1;
+        var row = data.Contributions.AsSpan(position * width, width).ToArray();
+        var distances = new List<(int Sample, double Distance)>(data.Sample.Length);
+        for (var other = 0; other < data.Sample.Length; other++)
+        {
+            if (other == position)
+            {
+                continue;
+            }
+
+            var sum = 0.0;
+            for (var c = 0; c < width; c++)
+            {
+                var difference = (double)row[c] - data.Contributions[(other * width) + c];
+                sum += difference * difference;
+            }
+
+            distances.Add((data.Sample[other], Math.Sqrt(sum)));
+        }
+
+        return [.. distances.OrderBy(pair => pair.Distance).ThenBy(pair => pair.Sample).Take(NearestSamples)];
+    }
+
+    private static IReadOnlyList<(string Name, double Probability)> Top(
+        string runFolder, AnalysisEntity analysis, SampleEntity sample, IReadOnlyList<string> outputs)
+    {
+        if (Logits(runFolder, analysis, sample.Index) is not { } logits)
+        {
+            return sample.Predicted is { } predicted ? [(Name(outputs, predicted), sample.Confidence)] : [];
+        }
+
+        var largest = logits.Max();
+        var sum = logits.Sum(logit => Math.Exp(logit - largest));
+        return [.. logits.Select((logit, output) => (Name(outputs, output), Math.Exp(logit - largest) / sum)).OrderByDescending(pair => pair.Item2).Take(5)];
+    }
+
+    /// <summary>Logits of one sample; null until the run is complete.</summary>
+    private static float[]? Logits(string runFolder, AnalysisEntity analysis, int sample) => TensorRow(runFolder, analysis, "logits", sample);
+
+    private static float[]? TensorRow(string runFolder, AnalysisEntity analysis, string name, int sample)
+    {
+        var path = Path.Combine(runFolder, "tensors.safetensors");
+        if (analysis.State != AnalysisState.Completed || !File.Exists(path))
+        {
+            return null;
+        }
+
+        using var file = SafetensorsFile.Open(path);
+        return file.TryGet(name, out var entry) && entry.Shape.Count == 2 && sample < entry.Shape[0] ? file.Rows<float>(name, sample, 1).ToArray() : null;
+    }
+
+    private static IReadOnlyList<(string Name, double Score)> Detectors(string runFolder, AnalysisEntity analysis, int sample)
+    {
+        var path = Path.Combine(runFolder, "atlas", "detectors.json");
+        if (!File.Exists(path) || TensorRow(runFolder, analysis, "detectors", sample) is not { } scores)
+        {
+            return [];
+        }
+
+        var names = JsonSerializer.Deserialize<string[]>(File.ReadAllText(path), Json.Options) ?? [];
+        return [.. names.Zip(scores, (name, score) => (name, (double)score))];
+    }
+
+    private static async Task<IReadOnlyDictionary<string, int>> KindsAsync(DashboardDbContext database, int key, int? classIndex, CancellationToken cancellation) =>
+        await database.Samples.AsNoTracking()
+            .Where(row => row.AnalysisKey == key && row.OutlierKind != "" && (classIndex == null || row.Class == classIndex))
+            .GroupBy(row => row.OutlierKind).Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
+
+    private static Task<ClassEntity?> ClassRowAsync(DashboardDbContext database, int key, int index, CancellationToken cancellation) =>
+        database.Classes.AsNoTracking().FirstOrDefaultAsync(row => row.AnalysisKey == key && row.Index == index, cancellation);
+
+    private static ClassAtlas? Atlas(ClassEntity row) => row.Atlas is null ? null : JsonSerializer.Deserialize<ClassAtlas>(row.Atlas, Json.Options);
+
+    private static async Task<Dictionary<int, string>> ConceptNamesAsync(DashboardDbContext database, int key, CancellationToken cancellation) =>
+        await database.Annotations.AsNoTracking()
+            .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Concept && row.Name != null)
+            .ToDictionaryAsync(row => row.Target, row => row.Name!, cancellation);
+
+    private static async Task<Dictionary<int, int>> ClassOfOutputAsync(DashboardDbContext database, int key, CancellationToken cancellation)
+    {
+        var rows = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key && row.Label != null)
+            .OrderBy(row => row.Index).Select(row => new { row.Index, row.Label }).ToListAsync(cancellation);
+        var classes = new Dictionary<int, int>();
+        foreach (var row in rows)
+        {
+            classes.TryAdd(row.Label!.Value, row.Index);
+        }
+
+        return classes;
+    }
+
+    private static async Task<Dictionary<int, bool?>> CorrectAsync(DashboardDbContext database, int key, IEnumerable<int> samples, CancellationToken cancellation)
+    {
+        var indices = samples.Distinct().ToList();
+        return await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == key && indices.Contains(row.Index))
+            .Select(row => new { row.Index, row.Label, row.Predicted })
+            .ToDictionaryAsync(row => row.Index, row => row.Label is null || row.Predicted is null ? (bool?)null : row.Label == row.Predicted, cancellation);
+    }
+
+    private static int? Find(Dictionary<int, int> classes, int output) => classes.TryGetValue(output, out var index) ? index : null;
+
+    private static string NameOf(int id, int rank, Dictionary<int, string> names) => names.GetValueOrDefault(id) ?? FormattableString.Invariant($"c{rank}");
+
+    private static ConceptTile Tile(ConceptEntity row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
+
+    private static ConceptTile Tile(ConceptEntry row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
+
+    private static StrategyView View(StrategyEntry entry) =>
+        new(entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, entry.Summary);
+
+    private static ConceptCard Card(ConceptEntry entry, Dictionary<int, string> names, Dictionary<int, int> classes, Dictionary<int, bool?> correct) => new()
+    {
+        Id = entry.Id,
+        Rank = entry.Rank,
+        Name = names.GetValueOrDefault(entry.Id),
+        Importance = entry.Importance,
+        ImportanceSpread = entry.ImportanceSpread,
+        Prevalence = entry.Prevalence,
+        ActiveShare = entry.ActiveShare,
+        Reliability = entry.Reliability,
+        Relevance = entry.Relevance,
+        Stability = entry.Stability,
+        Shared = entry.Shared,
+        Direction = entry.Direction,
+        Cluster = entry.Cluster,
+        Spread = entry.Spread,
+        Channel = entry.Channel,
+        ChannelCosine = entry.ChannelCosine,
+        StrongestFor = entry.StrongestFor,
+        X = entry.X,
+        Y = entry.Y,
+        Alignment = [.. entry.Alignment.Select(alignment => new AlignmentView(alignment.Output, alignment.Name, alignment.Cosine, Find(classes, alignment.Output)))],
+        Exemplars = [.. entry.Exemplars.Select((exemplar, index) => new ExemplarView(index, exemplar.Sample, exemplar.Score, exemplar.Band, correct.GetValueOrDefault(exemplar.Sample)))],
+        Histogram = entry.Histogram,
+        HistogramFrom = entry.HistogramFrom,
+        HistogramTo = entry.HistogramTo,
+        Notes = entry.Notes,
+    };
+
+    private static IReadOnlyList<string> Outputs(AnalysisEntity analysis) =>
+        analysis.OutputNames is null ? [] : JsonSerializer.Deserialize<string[]>(analysis.OutputNames, Json.Options) ?? [];
+
+    private static string Name(IReadOnlyList<string> outputs, int output) =>
+        output >= 0 && output < outputs.Count && outputs[output].Length > 0 ? outputs[output] : FormattableString.Invariant($"output {output}");
+}

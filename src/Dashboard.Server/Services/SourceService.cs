@@ -1,0 +1,292 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Analysis;
+using Analysis.Datasets;
+using Analysis.Imaging;
+using Analysis.Networks;
+using Dashboard.Client.Contracts;
+using Dashboard.Server.Configuration;
+using Dashboard.Server.Data;
+using Dashboard.Server.Images;
+using Dashboard.Server.Jobs;
+using Microsoft.Extensions.Options;
+
+namespace Dashboard.Server.Services;
+
+/// <summary>
+/// Looks at data sets and networks before a run. Networks are inspected in a process of their own: a wrong call inside the
+/// tensor library would end it, and not the site.
+/// </summary>
+internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, DataFolders folders, IOptions<DashboardOptions> options) : ISourceService
+{
+    private const int MostEntries = 5000;
+    private const int MostSkipped = 200;
+    private const int MostPreviews = 100;
+    private const int Examples = 12;
+    private readonly ConcurrentDictionary<string, (string Dataset, DateTimeOffset Made)> _previews = new();
+    private readonly ConcurrentDictionary<string, Preprocessing> _preprocessing = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _inspections = new(1);
+
+    public Task<FolderListing> ListAsync(string path, CancellationToken cancellation = default)
+    {
+        if (string.IsNullOrWhiteSpace(path))
+        {
+            var all = roots.Roots.Append(folders.Sample).Append(AllowedRoots.SampleNetworkFolder).Where(Directory.Exists).Distinct();
+            return Task.FromResult(new FolderListing("", null, [.. all.Select(root => new FolderEntry(Path.GetFileName(root) is { Length: > 0 } name ? name : root, root, true, 0))]));
+        }
+
+        return Task.Run(() => List(roots.Require(path), path), cancellation);
+    }
+
+    public async Task<DatasetPreview> PreviewDatasetAsync(string path, CancellationToken cancellation = default)
+    {
+        var real = roots.Require(path);
+        datasets.Forget(real);
+        IDataset dataset;
+        try
+        {
+            dataset = await datasets.GetAsync(real, cancellation);
+        }
+        catch (AnalysisException fault)
+        {
+            throw new ServiceException(fault.Message);
+        }
+
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        _previews[token] = (real, DateTimeOffset.UtcNow);
+        while (_previews.Count > MostPreviews)
+        {
+            _previews.TryRemove(_previews.MinBy(pair => pair.Value.Made).Key, out _);
+        }
+
+        var counts = dataset.Samples.GroupBy(sample => sample.ClassName).ToDictionary(group => group.Key, group => group.Count());
+        var total = dataset.Samples.Count;
+        return new DatasetPreview
+        {
+            Path = real,
+            Name = dataset.Name,
+            Format = dataset.Format,
+            Images = total,
+            Classes = [.. dataset.Classes.Select(name => (name, counts.GetValueOrDefault(name)))],
+            Skipped = [.. dataset.Skipped.Take(MostSkipped).Select(file => (file.Path, file.Reason))],
+            SkippedTotal = dataset.Skipped.Count,
+            Examples = [.. Enumerable.Range(0, Math.Min(Examples, total)).Select(position => (int)((long)position * total / Math.Min(Examples, total)))],
+            PreviewToken = token,
+        };
+    }
+
+    public async Task<NetworkPreview> PreviewNetworkAsync(string path, string dataset, string? architecture, CancellationToken cancellation = default)
+    {
+        var network = roots.Require(path);
+        if (!File.Exists(network))
+        {
+            throw new ServiceException($"'{path}' is not a file. Give the file with the network's weights.");
+        }
+
+        var arguments = new List<string> { "inspect", "--network", network };
+        if (!string.IsNullOrWhiteSpace(dataset))
+        {
+            arguments.AddRange(["--dataset", roots.Require(dataset)]);
+        }
+
+        if (!string.IsNullOrWhiteSpace(architecture))
+        {
+            arguments.AddRange(["--architecture", architecture]);
+        }
+
+        await _inspections.WaitAsync(cancellation);
+        Report report;
+        try
+        {
+            var answer = await ChildProcess.RunAsync(arguments, TimeSpan.FromSeconds(options.Value.InspectSeconds), cancellation);
+            if (answer.ExitCode != 0)
+            {
+                throw new ServiceException(answer.ExitCode == ChildProcess.TimedOut
+                    ? $"The network '{Path.GetFileName(path)}' was not inspected within {options.Value.InspectSeconds:0} seconds. Try it on a smaller data set, or raise Dashboard:InspectSeconds."
+                    : answer.Error.Length > 0
+                        ? answer.Error
+                        : $"The inspection of '{Path.GetFileName(path)}' ended with code {answer.ExitCode}: the file may be damaged or too large for the memory.");
+            }
+
+            report = JsonSerializer.Deserialize<Report>(answer.Output, Json.Options) ?? throw new JsonException("it is empty");
+        }
+        catch (JsonException fault)
+        {
+            throw new ServiceException($"The inspection gave no readable answer: {fault.Message}");
+        }
+        finally
+        {
+            _inspections.Release();
+        }
+
+        _preprocessing[network] = report.Preprocessing;
+        return new NetworkPreview
+        {
+            Path = network,
+            Name = report.Name,
+            Architecture = report.Architecture,
+            Outputs = report.Outputs,
+            ClassNames = report.ClassNames,
+            MappedClasses = report.MappedClasses,
+            UnmappedClasses = report.UnmappedClasses,
+            Layers =
+            [
+                .. report.Layers.Select(layer => new LayerView(
+                    layer.Name, layer.Channels, layer.Height, layer.Width, layer.Sign == ActivationSign.NonNegative, layer.LinearHead, layer.Suggested, layer.Note)),
+            ],
+            PreprocessingText = report.PreprocessingText,
+            Tried = report.Tried,
+            Accuracy = report.Accuracy,
+            AccuracyNote = report.AccuracyNote,
+            ImagesPerSecond = report.ImagesPerSecond,
+            Devices = report.Devices,
+            Notes = report.Notes,
+        };
+    }
+
+    public Task<CostEstimate> EstimateAsync(NewAnalysis request, DatasetPreview dataset, NetworkPreview network, CancellationToken cancellation = default)
+    {
+        var images = request.Limit is { } limit ? Math.Min(limit, dataset.Images) : dataset.Images;
+        if (request.Classes is { Count: > 0 } chosen)
+        {
+            var named = chosen.ToHashSet(StringComparer.Ordinal);
+            images = Math.Min(images, dataset.Classes.Where(entry => named.Contains(entry.Name)).Sum(entry => entry.Images));
+        }
+
+        var layer = network.Layers.FirstOrDefault(entry => entry.Name == request.Layer)
+            ?? network.Layers.FirstOrDefault(entry => entry.Suggested) ?? network.Layers[^1];
+        var classes = Math.Max(1, request.Classes is { Count: > 0 } ? request.Classes.Count : dataset.Classes.Count);
+        var rate = network.ImagesPerSecond > 0 ? network.ImagesPerSecond : 20;
+        // Passes over the images, the refinement per class, layouts and outliers; measured on class folders of 100 to 1,300 images.
+        var seconds = (images / rate * 1.25) + (classes * 0.5) + (images * 0.002) + 5;
+        long channels = layer.Channels, cells = (long)layer.Height * layer.Width;
+        // Pooled activations and gradients, logits, a coarse grid at several depths, and one byte for each cell of each map.
+        var disk = images * ((channels * 4 * 2) + (network.Outputs * 4L) + (channels * 16 * 2) + (cells * request.Concepts) + 4096) + (64L << 20);
+        // Libraries and weights, a batch with its activations, second moments, and one class's maps.
+        var memory = (700L << 20) + (64 * channels * cells * 4 * 8) + (channels * channels * 8 * 6) + (images / classes * channels * cells * 2);
+        var free = Disk.FreeBytes(folders.Root);
+        var warnings = new List<string>();
+        if (free > 0 && disk > free)
+        {
+            warnings.Add($"The disk has {free / 1e9:0.0} GB free; the run needs about {disk / 1e9:0.0} GB. Use fewer images or another data directory.");
+        }
+
+        var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (memory > available)
+        {
+            warnings.Add($"The run needs about {memory / 1e9:0.0} GB of memory; this machine has {available / 1e9:0.0} GB. Choose a layer with fewer channels or positions.");
+        }
+
+        if (dataset.Classes.Count > 0 && images / classes < 20)
+        {
+            warnings.Add($"About {images / classes} images a class are few: concepts from less than 20 images are seldom stable.");
+        }
+
+        if (network.UnmappedClasses.Count > 0)
+        {
+            warnings.Add($"{network.UnmappedClasses.Count:N0} folders match no output of the network; their images have no label.");
+        }
+
+        return Task.FromResult(new CostEstimate(seconds, memory, disk, free, warnings));
+    }
+
+    /// <summary>What a preview token stands for; null where it is unknown. The network's preparation is known once it was inspected.</summary>
+    public (string Dataset, Preprocessing? Preprocessing)? PreviewPlace(string token, string? network)
+    {
+        if (!_previews.TryGetValue(token, out var preview))
+        {
+            return null;
+        }
+
+        Preprocessing? preprocessing = null;
+        if (!string.IsNullOrEmpty(network))
+        {
+            try
+            {
+                _preprocessing.TryGetValue(roots.Require(network), out preprocessing);
+            }
+            catch (ServiceException)
+            {
+                return null;
+            }
+        }
+
+        return (preview.Dataset, preprocessing);
+    }
+
+    private FolderListing List(string real, string asked)
+    {
+        if (!Directory.Exists(real))
+        {
+            throw new ServiceException($"'{asked}' is a file, not a folder.");
+        }
+
+        var entries = new List<FolderEntry>();
+        try
+        {
+            foreach (var entry in new DirectoryInfo(real).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = true }))
+            {
+                if (entry.Name.StartsWith('.') || entries.Count >= MostEntries)
+                {
+                    continue;
+                }
+
+                // A link counts as what it leads to, and only where that may be read.
+                var target = entry.LinkTarget is null ? entry.FullName : AllowedRoots.Resolve(entry.FullName);
+                if (target is null || !roots.IsBelow(target))
+                {
+                    continue;
+                }
+
+                var isFolder = Directory.Exists(target);
+                if (isFolder || File.Exists(target))
+                {
+                    entries.Add(new FolderEntry(entry.Name, target, isFolder, isFolder ? 0 : new FileInfo(target).Length));
+                }
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new ServiceException($"The folder '{asked}' cannot be read: {fault.Message} Give this user the right to read it.");
+        }
+
+        var parent = roots.Roots.Contains(real) || Path.GetDirectoryName(real) is not { } above || !roots.IsBelow(above) ? null : above;
+        return new FolderListing(
+            real, parent, [.. entries.OrderByDescending(entry => entry.IsFolder).ThenBy(entry => entry.Name, StringComparer.OrdinalIgnoreCase)]);
+    }
+
+    /// <summary>What <c>inspect</c> prints.</summary>
+    private sealed record Report
+    {
+        public required string Name { get; init; }
+
+        public required string Architecture { get; init; }
+
+        public required int Outputs { get; init; }
+
+        public IReadOnlyList<string> ClassNames { get; init; } = [];
+
+        public int MappedClasses { get; init; }
+
+        public IReadOnlyList<string> UnmappedClasses { get; init; } = [];
+
+        public required IReadOnlyList<LayerInfo> Layers { get; init; }
+
+        public required Preprocessing Preprocessing { get; init; }
+
+        public string PreprocessingText { get; init; } = "";
+
+        public int Tried { get; init; }
+
+        public double? Accuracy { get; init; }
+
+        public string AccuracyNote { get; init; } = "";
+
+        public double ImagesPerSecond { get; init; }
+
+        public IReadOnlyList<string> Devices { get; init; } = ["cpu"];
+
+        public IReadOnlyList<string> Notes { get; init; } = [];
+    }
+}
