@@ -28,6 +28,10 @@ internal static class DashboardCommandLine
     {
         var root = new RootCommand("Concept Atlas shows what a vision model has learnt. Without a command it starts the dashboard.");
         ServeCommand.AddTo(root);
+        root.Subcommands.Add(AnalyzeCommand.Create());
+        root.Subcommands.Add(ExtractCommand.Create());
+        root.Subcommands.Add(EvaluateCommand.Create());
+        root.Subcommands.Add(InspectCommand.Create());
         root.Subcommands.Add(WorkerCommand.Create());
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)

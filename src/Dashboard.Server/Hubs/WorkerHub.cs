@@ -36,6 +36,12 @@ internal sealed class WorkerHub(JobCoordinator coordinator) : Hub<IWorkerClient>
         return Task.CompletedTask;
     }
 
+    public Task Described(string analysisId, int attempt)
+    {
+        coordinator.OnDescribed(analysisId, attempt);
+        return Task.CompletedTask;
+    }
+
     public Task SamplesListed(string analysisId, int attempt, int count)
     {
         coordinator.OnSamplesListed(analysisId, attempt);

@@ -1,4 +1,3 @@
-using Analysis;
 using Analysis.Runs;
 
 namespace Dashboard.Server.Jobs;
@@ -8,5 +7,5 @@ internal static class AnalysisEngine
 {
     /// <summary>Runs until the end; called on one dedicated thread.</summary>
     public static void Run(WorkItem item, IRunObserver observer, CancellationToken cancellation) =>
-        throw new AnalysisException("This build has no engine.");
+        new AnalysisRunner(item.StoreFolder).Run(item.Request, item.RunFolder, observer, cancellation);
 }

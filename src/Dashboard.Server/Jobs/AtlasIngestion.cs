@@ -35,15 +35,45 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
     /// <summary>Path of a class's arrays in a run folder.</summary>
     public static string ArraysFile(string runFolder, int classIndex) => Path.ChangeExtension(ClassFile(runFolder, classIndex), ".safetensors");
 
-    /// <summary>Lists all samples and, from them, the classes. What is known of classes already is kept.</summary>
-    public Task SamplesAsync(int key, string runFolder, CancellationToken cancellation) => SamplesFromAsync(key, SamplesFile(runFolder), cancellation);
+    /// <summary>Takes over what is known before the network has seen an image: classes, network, layer. Finished classes are kept.</summary>
+    public async Task DescriptionAsync(int key, string runFolder, CancellationToken cancellation)
+    {
+        var description = await ReadDescriptionAsync(runFolder, cancellation);
+        await using var writer = await BulkWriter.BeginAsync(databases, cancellation);
+        // A data set without classes gets them from the predictions, later and perhaps fewer.
+        writer.Execute("DELETE FROM Classes WHERE AnalysisKey = $key AND \"Index\" >= $count", ("$key", key), ("$count", description.Classes.Count));
+        foreach (var entry in description.Classes)
+        {
+            writer.Execute(
+                """
+                INSERT INTO Classes (AnalysisKey, "Index", Name, DisplayName, Label, Images, Concepts, Strategies, Outliers, Confounded, Ready)
+                VALUES ($key, $index, $name, $display, $label, $images, 0, 0, 0, 0, 0)
+                ON CONFLICT (AnalysisKey, "Index") DO UPDATE SET Name = excluded.Name, DisplayName = excluded.DisplayName, Label = excluded.Label, Images = excluded.Images
+                """,
+                ("$key", key), ("$index", entry.Index), ("$name", entry.Name), ("$display", entry.DisplayName), ("$label", entry.Label), ("$images", entry.Images));
+        }
 
-    private async Task SamplesFromAsync(int key, string file, CancellationToken cancellation)
+        writer.Execute(
+            """
+            UPDATE Analyses SET NetworkName = $network, Layer = $layer, DatasetName = $dataset, OutputNames = $outputs, Images = $images, Classes = $classes,
+              Version = Version + 1
+            WHERE "Key" = $key
+            """,
+            ("$key", key), ("$network", description.Network.Name), ("$layer", description.Layer.Name), ("$dataset", description.DatasetName),
+            ("$outputs", JsonSerializer.Serialize(description.Network.Outputs, Json.Options)), ("$images", description.Images), ("$classes", description.Classes.Count));
+        await writer.CommitAsync(cancellation);
+    }
+
+    /// <summary>Lists all samples. What is known of classes already is kept.</summary>
+    public Task SamplesAsync(int key, string runFolder, CancellationToken cancellation) =>
+        SamplesFromAsync(key, runFolder, SamplesFile(runFolder), cancellation);
+
+    private async Task SamplesFromAsync(int key, string runFolder, string file, CancellationToken cancellation)
     {
         await using var stream = Open(file);
-        var names = await ClassNamesAsync(stream, cancellation);
-        var index = names.Select((name, position) => (name, position)).ToDictionary(pair => pair.name, pair => pair.position, StringComparer.Ordinal);
-        var counts = new int[names.Count];
+        var description = await ReadDescriptionAsync(runFolder, cancellation);
+        var index = description.Classes.ToDictionary(entry => entry.Name, entry => entry.Index, StringComparer.Ordinal);
+        var counts = new int[description.Classes.Count];
         await using var writer = await BulkWriter.BeginAsync(databases, cancellation);
         writer.Execute("DELETE FROM Samples WHERE AnalysisKey = $key", ("$key", key));
         await using var reader = await Parquet.ParquetReader.CreateAsync(stream, leaveStreamOpen: true, cancellationToken: cancellation);
@@ -56,15 +86,11 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
             writer.Insert("Samples", SampleColumns, rows.Select(row => Values(row)), cancellation);
         }
 
-        foreach (var (name, position) in index)
+        foreach (var position in index.Values)
         {
             writer.Execute(
-                """
-                INSERT INTO Classes (AnalysisKey, "Index", Name, DisplayName, Images, Concepts, Strategies, Outliers, Confounded, Ready)
-                VALUES ($key, $index, $name, $name, $images, 0, 0, 0, 0, 0)
-                ON CONFLICT (AnalysisKey, "Index") DO UPDATE SET Images = excluded.Images
-                """,
-                ("$key", key), ("$index", position), ("$name", name), ("$images", counts[position]));
+                "UPDATE Classes SET Images = $images WHERE AnalysisKey = $key AND \"Index\" = $index",
+                ("$key", key), ("$index", position), ("$images", counts[position]));
         }
 
         writer.Execute(
@@ -77,17 +103,21 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
             ("$key", key));
         writer.Execute(
             """
-            UPDATE Analyses SET Images = $images, Classes = $classes, Version = Version + 1,
+            UPDATE Analyses SET Images = $images, Version = Version + 1,
               Accuracy = (SELECT AVG(CASE WHEN s.Label = s.Predicted THEN 1.0 ELSE 0.0 END) FROM Samples s WHERE s.AnalysisKey = $key AND s.Label IS NOT NULL)
             WHERE "Key" = $key
             """,
-            ("$key", key), ("$images", total), ("$classes", names.Count));
+            ("$key", key), ("$images", total));
         await writer.CommitAsync(cancellation);
 
         object?[] Values(SampleRecord row)
         {
-            var position = index[row.Class];
-            counts[position]++;
+            var position = index.GetValueOrDefault(row.Class, -1);
+            if (position >= 0)
+            {
+                counts[position]++;
+            }
+
             return
             [
                 key, row.Index, row.Path, position, row.Label, row.Predicted, Finite(row.Confidence) ?? 0, Finite(row.Logit) ?? 0, row.Strategy,
@@ -150,13 +180,13 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
         await writer.CommitAsync(cancellation);
     }
 
-    /// <summary>Takes over the final tables: outliers, shared concepts, skipped files, names of network and layer.</summary>
+    /// <summary>Takes over the final tables: outliers, shared concepts, files left out.</summary>
     public async Task FinishAsync(int key, string runFolder, CancellationToken cancellation)
     {
         var text = await ReadTextAsync(Path.Combine(runFolder, "manifest.json"), cancellation);
         using var manifest = JsonDocument.Parse(text);
         var final = Path.Combine(runFolder, "samples.parquet");
-        await SamplesFromAsync(key, File.Exists(final) ? final : SamplesFile(runFolder), cancellation);
+        await SamplesFromAsync(key, runFolder, File.Exists(final) ? final : SamplesFile(runFolder), cancellation);
         foreach (var file in Directory.EnumerateFiles(Path.Combine(runFolder, "atlas", "classes"), "*.json").Order(StringComparer.Ordinal))
         {
             if (int.TryParse(Path.GetFileNameWithoutExtension(file), out var classIndex))
@@ -177,17 +207,7 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
                 cancellation);
         }
 
-        root.TryGetProperty("network", out var network);
-        root.TryGetProperty("layer", out var layer);
-        root.TryGetProperty("dataset", out var dataset);
-        writer.Execute(
-            """
-            UPDATE Analyses SET NetworkName = COALESCE(NULLIF($network, ''), NetworkName), Layer = COALESCE(NULLIF($layer, ''), Layer),
-              DatasetName = COALESCE(NULLIF($dataset, ''), DatasetName), OutputNames = $outputs, Version = Version + 1
-            WHERE "Key" = $key
-            """,
-            ("$key", key), ("$network", Text(network, "name")), ("$layer", Text(layer, "name")), ("$dataset", Text(dataset, "name")),
-            ("$outputs", network.ValueKind == JsonValueKind.Object && network.TryGetProperty("outputs", out var outputs) ? outputs.GetRawText() : null));
+        writer.Execute("UPDATE Analyses SET Version = Version + 1 WHERE \"Key\" = $key", ("$key", key));
         await writer.CommitAsync(cancellation);
     }
 
@@ -196,18 +216,9 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
 
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
-    private static async Task<IReadOnlyList<string>> ClassNamesAsync(Stream stream, CancellationToken cancellation)
-    {
-        var names = new SortedSet<string>(StringComparer.Ordinal);
-        await using var reader = await Parquet.ParquetReader.CreateAsync(stream, leaveStreamOpen: true, cancellationToken: cancellation);
-        for (var group = 0; group < reader.RowGroupCount; group++)
-        {
-            stream.Position = 0;
-            names.UnionWith((await ParquetSerializer.DeserializeAsync<ClassRecord>(stream, rowGroupIndex: group, cancellationToken: cancellation)).Data.Select(row => row.Class));
-        }
-
-        return [.. names];
-    }
+    private static async Task<RunDescription> ReadDescriptionAsync(string runFolder, CancellationToken cancellation) =>
+        JsonSerializer.Deserialize<RunDescription>(await ReadTextAsync(RunDescription.PathOf(runFolder), cancellation), Json.Options)
+        ?? throw new AnalysisException("The engine's description of the run is empty.", "Resume the analysis to write it again.");
 
     private static FileStream Open(string path)
     {
@@ -235,13 +246,6 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
 
     private static AnalysisException Missing(string path, Exception fault) =>
         new($"The engine's file {Path.GetFileName(path)} cannot be read: {fault.Message}", "Resume the analysis to write it again.", fault);
-
-    /// <summary>The class column alone.</summary>
-    internal sealed class ClassRecord
-    {
-        [JsonPropertyName("class")]
-        public string Class { get; set; } = "";
-    }
 
     /// <summary>A row of the table of samples.</summary>
     internal sealed class SampleRecord

@@ -187,6 +187,9 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
             }
         }
 
+        public void OnDescribed() => _reports.Writer.TryWrite(
+            hub => hub.InvokeAsync(nameof(IWorkerHub.Described), Item.AnalysisId, Item.Attempt));
+
         public void OnSamplesListed(int count) => _reports.Writer.TryWrite(
             hub => hub.InvokeAsync(nameof(IWorkerHub.SamplesListed), Item.AnalysisId, Item.Attempt, count));
 

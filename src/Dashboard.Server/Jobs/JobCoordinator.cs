@@ -177,6 +177,14 @@ internal sealed class JobCoordinator(
         }
     }
 
+    public void OnDescribed(string analysisId, int attempt)
+    {
+        if (Active(analysisId, attempt) is { } active)
+        {
+            active.Work.Writer.TryWrite(token => ingestion.DescriptionAsync(active.Key, active.RunFolder, token));
+        }
+    }
+
     public void OnSamplesListed(string analysisId, int attempt)
     {
         if (Active(analysisId, attempt) is { } active)

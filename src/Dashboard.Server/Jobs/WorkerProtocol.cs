@@ -42,6 +42,9 @@ public interface IWorkerHub
     /// <summary>Progress of the run.</summary>
     Task Progress(string analysisId, int attempt, RunProgress progress);
 
+    /// <summary>Data set, network, layer and classes are described in the run folder.</summary>
+    Task Described(string analysisId, int attempt);
+
     /// <summary>The samples are listed in the run folder.</summary>
     Task SamplesListed(string analysisId, int attempt, int count);
 

@@ -553,14 +553,19 @@ internal sealed class AtlasService(
 
     private static IReadOnlyList<(string Name, double Score)> Detectors(string runFolder, AnalysisEntity analysis, int sample)
     {
-        var path = Path.Combine(runFolder, "atlas", "detectors.json");
-        if (!File.Exists(path) || TensorRow(runFolder, analysis, "detectors", sample) is not { } scores)
+        var path = Path.Combine(runFolder, "atlas", "outliers.safetensors");
+        if (analysis.State != AnalysisState.Completed || !File.Exists(path))
         {
             return [];
         }
 
-        var names = JsonSerializer.Deserialize<string[]>(File.ReadAllText(path), Json.Options) ?? [];
-        return [.. names.Zip(scores, (name, score) => (name, (double)score))];
+        using var file = SafetensorsFile.Open(path);
+        if (!file.Metadata.TryGetValue("names", out var names) || !file.TryGet("detectors", out var entry) || entry.Shape.Count != 2 || sample >= entry.Shape[0])
+        {
+            return [];
+        }
+
+        return [.. names.Split('\n').Zip(file.Rows<float>("detectors", sample, 1).ToArray(), (name, score) => (name, (double)score))];
     }
 
     private static async Task<IReadOnlyDictionary<string, int>> KindsAsync(DashboardDbContext database, int key, int? classIndex, CancellationToken cancellation) =>
