@@ -157,8 +157,11 @@ internal static class DashboardHost
         app.UseMiddleware<ApiFaults>();
         app.UseWhen(
             context => !context.Request.Path.StartsWithSegments("/api"),
-            site => site.UseExceptionHandler("/error", createScopeForErrors: true));
-        app.UseStatusCodePages();
+            site =>
+            {
+                site.UseExceptionHandler("/error", createScopeForErrors: true);
+                site.UseStatusCodePagesWithReExecute("/not-found", createScopeForStatusCodePages: true);
+            });
         app.UseRouting();
         app.UseAntiforgery();
 
