@@ -170,7 +170,7 @@ public sealed class ConceptsTests
             group[i] = i % 2;
             var corner = group[i] == 0 ? 0 : Side / 2;
             activations[i].narrow(1, corner, Side / 2).narrow(2, corner, Side / 2).add_(
-                patterns[group[i]].view(Channels, 1, 1) * (2 + (i % 5 * 0.2)));
+                patterns[group[i]].view(Channels, 1, 1) * ((group[i] == 0 ? 6 : 2) + (i % 5 * 0.2)));
         }
 
         var weights = torch.stack([patterns[0], patterns[1]]);
@@ -179,9 +179,15 @@ public sealed class ConceptsTests
         using var directions = SingularDirections.FromMatrix(activations.flatten(2).mean([2L]));
         var score = new ClassScore(2, directions.Rank);
         score.Add(DirectionRelevance.Directional(activations, gradients, directions.Vectors), group);
+        var z = score.ZScores();
+        Assert.All(z.Values, v => Assert.False(double.IsInfinity(v)));
         var pooled = activations.flatten(2).mean([2L]);
         for (var k = 0; k < 2; k++)
         {
+            // The most relevant direction of a class is the one along its own pattern.
+            var first = DenseMatrix.FromTensor(directions.Vectors[DirectionRelevance.Ranking(z.Row(k))[0]]).Values;
+            var along = Math.Abs(Vectors.Cosine(first, DenseMatrix.FromTensor(patterns[k]).Values));
+            Assert.True(along > 0.9, $"class {k}: cosine {along}");
             var rows = torch.tensor(Enumerable.Range(0, Images).Where(i => group[i] == k).Select(i => (long)i).ToArray(), ScalarType.Int64);
             var own = pooled.index_select(0, rows);
             var concept = ConceptRefinement.Refine(own, own.mean([0L]) / own.mean([0L]).norm()).Concepts[0];
@@ -198,8 +204,6 @@ public sealed class ConceptsTests
             var overlap = (mask & truth).sum().item<long>() / (double)(mask | truth).sum().item<long>();
             Assert.True(overlap > 0.6, $"overlap {overlap}");
         }
-
-        Assert.All(score.ZScores().Values, z => Assert.False(double.IsInfinity(z)));
     }
 
     [Fact]
