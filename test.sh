@@ -29,7 +29,7 @@ headline() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 stop() { say "$*" >&2; say "0 passed, 1 failed"; exit 1; }
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
-export ATLAS_DATA=${ATLAS_DATA:-$root/../shared/data}
+export ATLAS_DATA=${ATLAS_DATA:-$(dirname "$root")/shared/data}
 
 # --- the SDK
 wanted=$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' global.json | head -1)
@@ -175,7 +175,8 @@ done
 
 [ -d "$ATLAS_DATA" ] || say $'\n'"Tests on real data were left out: there is no folder $ATLAS_DATA (ATLAS_DATA names another)."
 if [ "$((passed + failed))" -eq 0 ]; then
-  say $'\n'"No test ran${filter:+: nothing matches \"$filter\"}."
+  if [ "$skipped" -gt 0 ]; then say $'\n'"No test ran: all that were chosen were left out."
+  else say $'\n'"No test ran${filter:+: nothing matches \"$filter\"}."; fi
 fi
 summary="$passed passed, $failed failed"
 [ "$skipped" -eq 0 ] || summary="$summary, $skipped skipped"
