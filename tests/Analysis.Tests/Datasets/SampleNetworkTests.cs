@@ -33,11 +33,11 @@ public sealed class SampleNetworkTests
 
         SampleItem[] marked =
         [
-            .. clean.Where(static i => i.FolderClass != SampleClasses.WatermarkClass).Take(400)
+            .. clean.Where(static (i, at) => i.FolderClass != SampleClasses.WatermarkClass && at % 4 == 0)
                 .Select(static i => i with { Attributes = i.Attributes with { Watermark = true } }),
         ];
         var turned = Predict(network, marked).Average(static p => p == SampleClasses.WatermarkClass ? 1.0 : 0);
-        Assert.Equal(measured.GetProperty("others_as_watermark_class_with_mark").GetDouble(), turned, 0.15);
+        Assert.Equal(measured.GetProperty("others_as_watermark_class_with_mark").GetDouble(), turned, 0.08);
         Assert.InRange(turned, 0.3, 1);
     }
 
