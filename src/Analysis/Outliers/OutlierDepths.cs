@@ -9,7 +9,7 @@ public sealed record OutlierDepth(string Layer, int Grid);
 
 /// <summary>
 /// Chooses the depths at which samples are compared. One layer cannot see every oddity: a small coloured mark is plain in
-/// the first stage and invisible after the last pooling, while a foreign object only differs from all classes in the late ones.
+/// the first stage and invisible after the last pooling, while a foreign object differs from all classes mostly in the late ones.
 /// </summary>
 public static class OutlierDepths
 {
@@ -20,9 +20,9 @@ public static class OutlierDepths
     public const int ValuesPerSample = 8192;
 
     /// <summary>
-    /// The last layer of the first resolution stage (stages of a single layer, such as a stem before a pooling, are passed
-    /// over while there are others), of the middle one and of the last one, early to late. A network that keeps one
-    /// resolution throughout gives its first, middle and last layer. Empty where no layer has a spatial extent.
+    /// The last layer of the first resolution stage and of the one after it, early to late. Stages of a single layer, such as
+    /// a stem before a pooling, are passed over while there are others. A network that keeps one resolution throughout gives
+    /// its first and its middle layer. Empty where no layer has a spatial extent. The late view is the pooled analysed layer.
     /// </summary>
     /// <param name="layers">All layers in the order of the forward pass.</param>
     public static IReadOnlyList<OutlierDepth> Choose(IReadOnlyList<LayerInfo> layers)
@@ -43,7 +43,7 @@ public static class OutlierDepths
         List<LayerInfo> chosen;
         if (stages.Count == 1)
         {
-            chosen = [spatial[0], spatial[spatial.Count / 2], spatial[^1]];
+            chosen = [spatial[0], spatial[spatial.Count / 2]];
         }
         else
         {
@@ -51,8 +51,7 @@ public static class OutlierDepths
             var first = stages.FindIndex(stage => stage.Count > 1 && Side(stage[0]) >= FullGrid);
             if (first < 0 || first == stages.Count - 1)
                 first = 0;
-            var middle = (first + stages.Count) / 2;
-            chosen = [stages[first][^1], stages[middle][^1], stages[^1][^1]];
+            chosen = [stages[first][^1], stages[first + 1][^1]];
         }
 
         return chosen

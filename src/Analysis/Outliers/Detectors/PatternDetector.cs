@@ -1,0 +1,310 @@
+using Analysis.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Analysis.Outliers.Detectors;
+
+/// <summary>
+/// Patterns that a group of samples of one class shares at one place while other classes lack them: likely shortcuts. At each
+/// cell of an early layer's grid a sample is compared with its own class and with the rest; a shared mark makes the own class
+/// near and the rest far: r = log(distance to the rest / distance within the class). A blank image is near to blank images of
+/// any class, a rare one far from both, so neither shows. The neighbour that counts within the class lies deep enough for a
+/// chance resemblance not to matter, and only cells where a whole group stands out are believed.
+/// </summary>
+internal sealed class PatternDetector
+{
+    /// <summary>Largest number of samples of the own class compared with.</summary>
+    public const int LargestOwn = 250;
+
+    /// <summary>Largest number of samples of all classes compared with.</summary>
+    public const int LargestRest = 750;
+
+    // The nearest of each of ten random parts, and the middle one of these, stands for a neighbour that about 4% of the class
+    // are nearer than; minima over parts are far cheaper than order statistics over all.
+    private const int OwnParts = 10;
+    private const int RestParts = 3;
+    private const int FewestOwn = 8;
+    private const int FewestRest = 20;
+
+    // Distances below this share of the usual ones count as equal.
+    private const double Floor = 0.05;
+
+    // In standard deviations of r over all samples and cells: one stands out, and stands out plainly.
+    private const double Standing = 3.5;
+    private const double Plain = 6;
+
+    // Members of a believed group are flagged from here, with this slope of the log-odds.
+    private const double Member = 3.2;
+    private const double Slope = 1.5;
+
+    private const double NormalThreeQuarters = 0.6744897501960817;
+    private const int CalibrationSamples = 2_000_000;
+    private const long BlockElements = 1 << 23;
+
+    private readonly OutlierInput _input;
+    private readonly int[] _cell;
+    private readonly int[] _sharers;
+    private int _grid;
+
+    private PatternDetector(OutlierInput input)
+    {
+        _input = input;
+        _cell = new int[input.Class.Count];
+        _sharers = new int[input.Class.Count];
+        LogOdds = new double[input.Class.Count];
+        Array.Fill(LogOdds, Evidence.Absent);
+    }
+
+    /// <summary>Log-odds that the sample carries a pattern of its class; 0 at the threshold.</summary>
+    public double[] LogOdds { get; }
+
+    public static PatternDetector Run(OutlierInput input, ReferenceSet references, Action<double> progress, CancellationToken cancellation)
+    {
+        var detector = new PatternDetector(input);
+        var byClass = Enumerable.Range(0, input.Class.Count)
+            .Where(i => input.Class[i] >= 0)
+            .GroupBy(i => input.Class[i])
+            .OrderBy(group => group.Key)
+            .ToDictionary(group => group.Key, group => group.ToArray());
+        if (input.Grids.Count == 0 || byClass.Count < 2)
+            return detector;
+
+        var depths = new List<(Half[] Values, int Grid)>();
+        foreach (var grid in input.Grids)
+        {
+            var done = depths.Count;
+            depths.Add((detector.Compare(grid, byClass, references, p => progress((done + p) / input.Grids.Count), cancellation), grid.Grid));
+        }
+
+        detector.Judge(depths, byClass);
+        return detector;
+    }
+
+    /// <summary>In words where the pattern is and how many share it.</summary>
+    public string Reason(int row)
+    {
+        var name = _input.ClassNames[_input.Class[row]];
+        var members = _input.Class.Count(c => c == _input.Class[row]);
+        return $"A pattern {Place(_cell[row])} that {_sharers[row]} of {members} {name} images share and hardly any other image has.";
+    }
+
+    private string Place(int cell)
+    {
+        var (y, x) = ((cell / _grid) + 0.5, (cell % _grid) + 0.5);
+        var vertical = y < _grid / 3.0 ? "top" : y > 2 * _grid / 3.0 ? "bottom" : "";
+        var horizontal = x < _grid / 3.0 ? "left" : x > 2 * _grid / 3.0 ? "right" : "";
+        return (vertical, horizontal) switch
+        {
+            ("", "") => "in the middle",
+            ("", _) => $"on the {horizontal}",
+            (_, "") => $"at the {vertical}",
+            _ => $"at the {vertical} {horizontal}",
+        };
+    }
+
+    /// <summary>r per sample and cell, N·G²; NaN for samples that were not compared.</summary>
+    private Half[] Compare(
+        GridFeature grid, Dictionary<int, int[]> byClass, ReferenceSet references, Action<double> progress, CancellationToken cancellation)
+    {
+        var cells = grid.Grid * grid.Grid;
+        var result = new Half[(long)_input.Class.Count * cells];
+        Array.Fill(result, Half.NaN);
+        using var scope = NewDisposeScope();
+        var device = _input.Pooled.device;
+        var classified = references.Unique.Where(i => _input.Class[i] >= 0).ToArray();
+        var restRows = ReferenceSet.Sample(classified, LargestRest, _input.Seed + 1);
+        if (restRows.Length < FewestRest)
+            return result;
+
+        var raw = Read(grid, restRows, device);
+        var (mean, scale) = Scaling.Of(raw.permute(1, 0, 2));
+        (mean, scale) = (mean.permute(1, 0, 2), scale.permute(1, 0, 2));
+        var rest = (raw - mean) / scale;
+        var floor = UsualDistance(rest) * Floor;
+        var uniqueByClass = classified.GroupBy(i => _input.Class[i]).ToDictionary(group => group.Key, group => group.ToArray());
+
+        var done = 0;
+        foreach (var (label, rows) in byClass)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            CompareClass(grid, label, rows, uniqueByClass.GetValueOrDefault(label, []), restRows, rest, mean, scale, floor, result, cancellation);
+            done += rows.Length;
+            progress((double)done / _input.Class.Count);
+        }
+
+        return result;
+    }
+
+    private void CompareClass(
+        GridFeature grid, int label, int[] rows, int[] unique, int[] restRows, Tensor rest, Tensor mean, Tensor scale, Tensor floor, Half[] result, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        var cells = grid.Grid * grid.Grid;
+        var device = rest.device;
+        var ownRows = ReferenceSet.Sample(unique, LargestOwn, _input.Seed + 2 + label);
+        var others = Enumerable.Range(0, restRows.Length).Where(i => _input.Class[restRows[i]] != label).Select(i => (long)i).ToArray();
+        if (ownRows.Length < FewestOwn || others.Length < FewestRest)
+            return;
+
+        var ownParts = Math.Clamp(ownRows.Length / 4, 1, OwnParts);
+        var restParts = Math.Clamp(others.Length / FewestRest, 1, RestParts);
+        Array.Resize(ref ownRows, ownRows.Length / ownParts * ownParts);
+        Array.Resize(ref others, others.Length / restParts * restParts);
+
+        var own = (Read(grid, ownRows, device) - mean) / scale;
+        var far = rest.index_select(1, tensor(others, device: device));
+        var ownNorm = own.pow(2).sum(2);
+        var farNorm = far.pow(2).sum(2);
+        var position = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var i = 0; i < ownRows.Length; i++)
+            position[_input.ContentHash[ownRows[i]]] = i;
+
+        var block = (int)Math.Clamp(BlockElements / ((long)cells * Math.Max(others.Length, ownRows.Length)), 1, 512);
+        foreach (var part in rows.Chunk(block))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var inner = NewDisposeScope();
+            var queries = (Read(grid, part, device) - mean) / scale;
+            var norm = queries.pow(2).sum(2, keepdim: true);
+
+            // A sample and its copies are no neighbours of it.
+            var copies = new float[part.Length * ownRows.Length];
+            for (var i = 0; i < part.Length; i++)
+            {
+                if (position.TryGetValue(_input.ContentHash[part[i]], out var at))
+                    copies[(i * ownRows.Length) + at] = float.PositiveInfinity;
+            }
+
+            var within = Nearest(queries, norm, own, ownNorm, tensor(copies, [part.Length, ownRows.Length], device: device), ownParts);
+            var without = Nearest(queries, norm, far, farNorm, null, restParts);
+            var ratio = ((without + floor).log() - (within + floor).log()).t().contiguous().cpu().data<float>();
+            for (var i = 0; i < part.Length; i++)
+            {
+                for (var cell = 0; cell < cells; cell++)
+                    result[((long)part[i] * cells) + cell] = (Half)ratio[(i * cells) + cell];
+            }
+        }
+    }
+
+    /// <summary>Distance to the nearest of each part, the middle one over the parts; cells×queries.</summary>
+    private static Tensor Nearest(Tensor queries, Tensor norm, Tensor reference, Tensor referenceNorm, Tensor? excluded, int parts)
+    {
+        using var scope = NewDisposeScope();
+        var squared = bmm(queries, reference.transpose(1, 2)).mul_(-2).add_(norm).add_(referenceNorm.unsqueeze(1));
+        if (excluded is not null)
+            squared = squared.add_(excluded);
+
+        // Part p holds the references p, p + parts, …: rows are ascending, so parts mix early and late ones.
+        var nearest = squared.view(squared.shape[0], squared.shape[1], squared.shape[2] / parts, parts).amin([2L]);
+        var (sorted, _) = nearest.sort(2);
+        return sorted.select(2, (parts - 1) / 2).clamp_min_(0).sqrt().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Median distance to a near reference of any class, per cell: cells×1.</summary>
+    private static Tensor UsualDistance(Tensor rest)
+    {
+        using var scope = NewDisposeScope();
+        var count = (int)(rest.shape[1] / RestParts) * RestParts;
+        var references = rest.narrow(1, 0, count);
+        var queries = references.narrow(1, 0, Math.Min(count, 300));
+        using var excluded = eye(queries.shape[1], count, device: rest.device).mul(1e30f);
+        var usual = Nearest(queries, queries.pow(2).sum(2, keepdim: true), references, references.pow(2).sum(2), excluded, RestParts);
+        var (sorted, _) = usual.sort(1);
+        return sorted.narrow(1, sorted.shape[1] / 2, 1).add(1e-6).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Rows as cells×rows×channels.</summary>
+    private static Tensor Read(GridFeature grid, int[] rows, Device device)
+    {
+        using var scope = NewDisposeScope();
+        var values = grid.Read(rows).to(ScalarType.Float32).to(device).nan_to_num(0, 0, 0);
+        return values.flatten(2).permute(2, 0, 1).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private void Judge(List<(Half[] Values, int Grid)> depths, Dictionary<int, int[]> byClass)
+    {
+        _grid = depths.Max(depth => depth.Grid);
+        var cells = _grid * _grid;
+        var calibrated = depths.Select(depth => (depth.Values, depth.Grid, Scale: Calibrate(depth.Values))).ToArray();
+        if (calibrated.Any(depth => depth.Scale is null))
+            return;
+
+        var standardised = new double[cells];
+        foreach (var (label, rows) in byClass)
+        {
+            var standing = new int[cells];
+            var plain = new int[cells];
+            foreach (var row in rows)
+            {
+                Standardised(row, standardised);
+                for (var cell = 0; cell < cells; cell++)
+                {
+                    standing[cell] += standardised[cell] > Standing ? 1 : 0;
+                    plain[cell] += standardised[cell] > Plain ? 1 : 0;
+                }
+            }
+
+            var believed = Enumerable.Range(0, cells)
+                .Where(cell => standing[cell] >= Math.Max(6, 0.08 * rows.Length) || plain[cell] >= Math.Max(5, 0.02 * rows.Length))
+                .ToArray();
+            foreach (var row in rows)
+            {
+                Standardised(row, standardised);
+                var (best, at) = (double.NegativeInfinity, -1);
+                foreach (var cell in believed)
+                {
+                    if (standardised[cell] > best)
+                        (best, at) = (standardised[cell], cell);
+                }
+
+                var anywhere = standardised.Max();
+                if (double.IsNaN(anywhere))
+                    continue;
+
+                // A single sample that resembles its class at a place is worth a low rank only.
+                LogOdds[row] = Math.Max(Slope * (best - Member), Math.Min(-Slope, anywhere - 9));
+                if (at >= 0)
+                {
+                    _cell[row] = at;
+                    _sharers[row] = standing[at];
+                }
+            }
+        }
+
+        void Standardised(int row, double[] into)
+        {
+            for (var cell = 0; cell < cells; cell++)
+            {
+                double sum = 0;
+                foreach (var (values, grid, scale) in calibrated)
+                {
+                    var (y, x) = (cell / _grid * grid / _grid, cell % _grid * grid / _grid);
+                    sum += ((double)values[((long)row * grid * grid) + (y * grid) + x] - scale!.Value.Median) / scale.Value.Spread;
+                }
+
+                into[cell] = sum / calibrated.Length;
+            }
+        }
+    }
+
+    private static (double Median, double Spread)? Calibrate(Half[] values)
+    {
+        var step = Math.Max(1, values.Length / CalibrationSamples);
+
+        // An odd step visits all cells.
+        step |= 1;
+        var sample = new List<double>();
+        for (long i = 0; i < values.Length; i += step)
+        {
+            if (Half.IsFinite(values[i]))
+                sample.Add((double)values[i]);
+        }
+
+        if (sample.Count < Evidence.FewestSamples)
+            return null;
+        var sorted = sample.ToArray();
+        Array.Sort(sorted);
+        var median = RobustStatistics.PercentileOfSorted(sorted, 50);
+        return (median, Math.Max((RobustStatistics.PercentileOfSorted(sorted, 75) - median) / NormalThreeQuarters, 1e-3));
+    }
+}
