@@ -16,6 +16,12 @@ export function listen(target, keys, roving) {
   return { dispose: () => document.removeEventListener('keydown', handler) };
 }
 
+export function focus(selector) {
+  const element = document.querySelector(selector);
+  element?.focus();
+  element?.scrollIntoView({ block: 'nearest' });
+}
+
 // The next element in reading order to the left and right; above and below, the one nearest in place.
 function move(selector, key) {
   const all = [...document.querySelectorAll(selector)];

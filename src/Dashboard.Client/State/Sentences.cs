@@ -247,4 +247,35 @@ public static class Sentences
         1 => $"“{names[0]}”",
         _ => string.Join(", ", names.SkipLast(1).Select(n => $"“{n}”")) + $" and “{names[^1]}”",
     };
+
+    /// <summary>What the outliers page says first.</summary>
+    public static string Outliers(OutlierView view, string? className, bool all)
+    {
+        var where = className is null ? "" : $" of “{className}”";
+        if (view.Pending)
+        {
+            return "Unusual images are looked for in the last stage of the analysis.";
+        }
+
+        if (all)
+        {
+            return $"Every image{where}, the most unusual first; {Format.Count(view.Kinds.Values.Sum())} are flagged in all.";
+        }
+
+        var total = view.Kinds.Values.Sum();
+        if (total == 0)
+        {
+            return "No image stands out from the others.";
+        }
+
+        var (kind, count) = view.Kinds.OrderByDescending(k => k.Value).First();
+        var share = view.Analysis.Images > 0 ? $" ({Format.Percent((double)total / view.Analysis.Images, 1)} of all)" : "";
+        return $"{Format.Count(total, "image")}{share} {(total == 1 ? "stands" : "stand")} out; the most frequent reason is “{Names.Kind(kind).ToLowerInvariant()}” ({Format.Count(count)})."
+            + (className is null ? "" : $" Shown: “{className}”.");
+    }
+
+    /// <summary>A reason in a few words, for under a picture.</summary>
+    public static string Short(SampleTile tile) => tile.OutlierReason.Length > 0
+        ? tile.OutlierReason
+        : tile.OutlierScore is { } score ? "score " + Format.Number(score) : "";
 }

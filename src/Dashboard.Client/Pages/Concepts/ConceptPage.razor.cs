@@ -46,8 +46,6 @@ public sealed partial class ConceptPage
     [Inject]
     private NavigationManager Navigation { get; set; } = default!;
 
-    private int Images => _view?.Concept.Histogram.Sum() is > 0 and var sum ? sum : _view?.Concept.StrongestFor ?? 0;
-
     /// <inheritdoc/>
     protected override async Task OnParametersSetAsync()
     {
@@ -91,11 +89,11 @@ public sealed partial class ConceptPage
         _missing = _view is null;
     }
 
-    // Ends of the bins, so that the axis reads as the activation.
+    // The lower end of each bin.
     private static string[] BinNames(ConceptCard concept)
     {
         var width = (concept.HistogramTo - concept.HistogramFrom) / concept.Histogram.Count;
-        return [.. concept.Histogram.Select((_, i) => $"{Format.Number(concept.HistogramFrom + i * width)} to {Format.Number(concept.HistogramFrom + (i + 1) * width)}")];
+        return [.. concept.Histogram.Select((_, i) => Format.Number(concept.HistogramFrom + i * width))];
     }
 
     private void EditName()
