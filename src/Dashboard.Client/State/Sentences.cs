@@ -278,4 +278,55 @@ public static class Sentences
     public static string Short(SampleTile tile) => tile.OutlierReason.Length > 0
         ? tile.OutlierReason
         : tile.OutlierScore is { } score ? "score " + Format.Number(score) : "";
+
+    /// <summary>What was recognised at a data set's path.</summary>
+    public static string Dataset(DatasetPreview data)
+    {
+        var text = $"{Format.Count(data.Images, "image")} in {Format.Count(data.Classes.Count, "class", "classes")}";
+        if (data.Classes.Count > 1)
+        {
+            int least = data.Classes.Min(c => c.Images), most = data.Classes.Max(c => c.Images);
+            text += least == most ? $", {Format.Count(least)} each" : $", {Format.Count(least)} to {Format.Count(most)} each";
+        }
+
+        return text + ".";
+    }
+
+    /// <summary>What was recognised in a network file, with its accuracy on trial.</summary>
+    public static string Network(NetworkPreview network, DatasetPreview? data)
+    {
+        var text = $"{Format.Count(network.Outputs, "output")}; ";
+        text += network.MappedClasses == 0
+            ? "none of the folders maps to an output, so there is no accuracy."
+            : $"{Format.Count(network.MappedClasses)} of {Format.Count(data?.Classes.Count ?? network.MappedClasses + network.UnmappedClasses.Count, "folder")} map to an output.";
+        if (network.Accuracy is { } accuracy)
+        {
+            text += $" On {Format.Count(network.Tried, "image")} it is right for {Format.Percent(accuracy, 1)}";
+            text += network.AccuracyNote.Length > 0 ? $"; {network.AccuracyNote.TrimEnd('.')}." : ".";
+        }
+
+        return text;
+    }
+
+    /// <summary>Shape of a layer: "64 channels at 8×8".</summary>
+    public static string LayerShape(LayerView layer) => layer.Height * layer.Width > 1
+        ? $"{Format.Count(layer.Channels, "channel")} at {layer.Height}×{layer.Width}"
+        : $"{Format.Count(layer.Channels, "channel")}, no spatial extent";
+
+    /// <summary>A layer in words: shape, sign, and whether importance has a closed form.</summary>
+    public static string Layer(LayerView layer) =>
+        LayerShape(layer) + (layer.NonNegative ? ", never negative" : ", both signs") + (layer.LinearHead ? ", importance exact" : "");
+
+    /// <summary>Advice on the number of concepts.</summary>
+    public static string SuggestedConcepts(LayerView? layer) => layer is null
+        ? "10 suits most networks"
+        : $"suggested: {Math.Clamp(layer.Channels / 6, 4, 15)} for {Format.Count(layer.Channels, "channel")}";
+
+    /// <summary>What a run makes.</summary>
+    public static string Outcome(DatasetPreview? data, NewAnalysis request) => data is null
+        ? "an atlas of concepts, strategies and outliers"
+        : $"up to {Format.Count((long)request.Concepts * data.Classes.Count, "concept")} in {Format.Count(data.Classes.Count, "class", "classes")} with exemplars, maps and importance; a strategic cluster graph per class; and a list of outliers with reasons";
+
+    /// <summary>The name an analysis gets where none is typed.</summary>
+    public static string DefaultName(DatasetPreview? data, NetworkPreview? network) => $"{network?.Name ?? "network"} · {data?.Name ?? "data set"}";
 }

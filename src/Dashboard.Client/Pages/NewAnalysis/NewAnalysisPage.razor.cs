@@ -1,0 +1,227 @@
+using System.Globalization;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Dashboard.Client.Urls;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Dashboard.Client.Pages.NewAnalysis;
+
+/// <summary>Four steps to a new analysis: data, network and layer, method, review. What was chosen is in the address.</summary>
+public sealed partial class NewAnalysisPage : IDisposable
+{
+    private readonly CancellationTokenSource _lifetime = new();
+    private Wizard _wizard = Wizard.FromQuery(new Dictionary<string, string?>());
+    private DatasetPreview? _dataset;
+    private NetworkPreview? _network;
+    private CostEstimate? _cost;
+    private string? _dataRead;
+    private string? _networkRead;
+    private string? _costRead;
+    private string? _dataError;
+    private string? _networkError;
+    private string? _costError;
+    private string? _startError;
+    private bool _readingData;
+    private bool _readingNetwork;
+    private bool _starting;
+
+    [Inject]
+    private ISourceService Sources { get; set; } = default!;
+
+    [Inject]
+    private IAnalysisService Analyses { get; set; } = default!;
+
+    [Inject]
+    private NavigationManager Navigation { get; set; } = default!;
+
+    private Dashboard.Client.Contracts.NewAnalysis Request => _wizard.Request;
+
+    private LayerView? Chosen => Wizard.Layer(Request, _network);
+
+    private string? Missing => _wizard.Missing(_dataset, _network);
+
+    /// <inheritdoc/>
+    protected override void OnInitialized() => Navigation.LocationChanged += OnLocationChanged;
+
+    /// <inheritdoc/>
+    protected override Task OnParametersSetAsync() => ReadAsync();
+
+    // The address is what counts: back and forward walk through the steps.
+    private void OnLocationChanged(object? sender, Microsoft.AspNetCore.Components.Routing.LocationChangedEventArgs e) =>
+        _ = InvokeAsync(async () =>
+        {
+            if (!new Uri(Navigation.Uri).AbsolutePath.Equals(PageUrls.New, StringComparison.OrdinalIgnoreCase))
+            {
+                return;
+            }
+
+            try
+            {
+                await ReadAsync();
+                StateHasChanged();
+            }
+            catch (OperationCanceledException) when (_lifetime.IsCancellationRequested)
+            {
+                // The page was left.
+            }
+        });
+
+    private async Task ReadAsync()
+    {
+        var query = QueryHelpers.ParseQuery(new Uri(Navigation.Uri).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString());
+        _wizard = Wizard.FromQuery(query);
+
+        // Looking at data and networks costs time: not while prerendering.
+        if (!RendererInfo.IsInteractive)
+        {
+            return;
+        }
+
+        await ReadDataAsync();
+        await ReadNetworkAsync();
+        if (!Wizard.CanEnter(_wizard.Step, _dataset, _network))
+        {
+            Go(_dataset is null ? "data" : "network");
+            return;
+        }
+
+        await EstimateAsync();
+    }
+
+    private async Task ReadDataAsync()
+    {
+        if (Request.Dataset == (_dataRead ?? ""))
+        {
+            return;
+        }
+
+        var path = _dataRead = Request.Dataset;
+        (_dataset, _dataError, _network, _networkRead, _cost, _costRead) = (null, null, null, null, null, null);
+        if (path.Length == 0)
+        {
+            return;
+        }
+
+        _readingData = true;
+        StateHasChanged();
+        try
+        {
+            var preview = await Sources.PreviewDatasetAsync(path, _lifetime.Token);
+            if (path == _dataRead)
+            {
+                _dataset = preview;
+            }
+        }
+        catch (ServiceException exception)
+        {
+            _dataError = exception.Message;
+        }
+        finally
+        {
+            _readingData = false;
+        }
+    }
+
+    private async Task ReadNetworkAsync()
+    {
+        var key = $"{Request.Network}|{Request.Dataset}|{Request.Architecture}";
+        if (key == _networkRead || _dataset is null)
+        {
+            return;
+        }
+
+        _networkRead = key;
+        (_network, _networkError, _cost, _costRead) = (null, null, null, null);
+        if (Request.Network.Length == 0)
+        {
+            return;
+        }
+
+        _readingNetwork = true;
+        StateHasChanged();
+        try
+        {
+            var preview = await Sources.PreviewNetworkAsync(Request.Network, Request.Dataset, Request.Architecture, _lifetime.Token);
+            if (key == _networkRead)
+            {
+                _network = preview;
+            }
+        }
+        catch (ServiceException exception)
+        {
+            _networkError = exception.Message;
+        }
+        finally
+        {
+            _readingNetwork = false;
+        }
+    }
+
+    private async Task EstimateAsync()
+    {
+        var key = Request.ToString();
+        if (_wizard.Step != "review" || _dataset is null || _network is null || _costRead == key)
+        {
+            return;
+        }
+
+        _costRead = key;
+        (_cost, _costError) = (null, null);
+        StateHasChanged();
+        try
+        {
+            _cost = await Sources.EstimateAsync(Request, _dataset, _network, _lifetime.Token);
+        }
+        catch (ServiceException exception)
+        {
+            _costError = exception.Message;
+        }
+    }
+
+    private async Task StartAsync()
+    {
+        (_starting, _startError) = (true, null);
+        try
+        {
+            var request = Request with { Layer = Chosen?.Name, Name = string.IsNullOrWhiteSpace(Request.Name) ? null : Request.Name.Trim() };
+            var started = await Analyses.StartAsync(request, _lifetime.Token);
+            Navigation.NavigateTo(PageUrls.Analysis(started.Id));
+        }
+        catch (ServiceException exception)
+        {
+            _startError = exception.Message;
+        }
+        finally
+        {
+            _starting = false;
+        }
+    }
+
+    // A step is a place one can come back to; a choice within a step replaces it.
+    private void Go(string step) => Navigate(_wizard with { Step = step }, replace: false);
+
+    private void Change(Wizard wizard) => Navigate(wizard, replace: true);
+
+    private void Navigate(Wizard wizard, bool replace) =>
+        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(PageUrls.New, wizard.ToQuery()), replace: replace);
+
+    private void Number(ChangeEventArgs e, Func<Dashboard.Client.Contracts.NewAnalysis, int?, Dashboard.Client.Contracts.NewAnalysis> change)
+    {
+        int? value = int.TryParse(e.Value as string, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? number : null;
+        Change(_wizard.With(r => change(r, value)));
+    }
+
+    // Blocks drawn to the layer's proportions: height for the map, width for the channels.
+    private static double BlockHeight(LayerView layer) => Math.Clamp(6 + 9 * Math.Log2(Math.Max(1, layer.Height)), 6, 64);
+
+    private static double BlockWidth(LayerView layer) => Math.Clamp(4 * Math.Log2(Math.Max(2, layer.Channels)), 6, 48);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Navigation.LocationChanged -= OnLocationChanged;
+        _lifetime.Cancel();
+        _lifetime.Dispose();
+    }
+}
