@@ -48,7 +48,7 @@ public static class Names
         "confounded" => "◈",
         "corrupted" => "▦",
         "foreign" => "?",
-        "duplicate" => "⧉",
+        "duplicate" => "=",
         "rare" => "✧",
         _ => "·",
     };
