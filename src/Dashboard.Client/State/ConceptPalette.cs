@@ -12,11 +12,11 @@ public static class ConceptPalette
 
     /// <summary>The colours by rank in the class.</summary>
     public static IReadOnlyList<string> Colours { get; } =
-        ["#0f7ac2", "#e69f00", "#009e73", "#d173a8", "#56b4e9", "#d55e00", "#a5a000", "#8c6d4f"];
+        ["#0f7ac2", "#e69f00", "#009e73", "#d173a8", "#56b4e9", "#d55e00", "#c6bd6b", "#8c6d4f"];
 
     /// <summary>Colours of strategies: the same hues, begun elsewhere, so that a strategy is not taken for a concept.</summary>
     public static IReadOnlyList<string> StrategyColours { get; } =
-        ["#009e73", "#d55e00", "#56b4e9", "#a5a000", "#d173a8", "#0f7ac2", "#8c6d4f", "#e69f00"];
+        ["#009e73", "#d55e00", "#56b4e9", "#c6bd6b", "#d173a8", "#0f7ac2", "#8c6d4f", "#e69f00"];
 
     /// <summary>Colour of the concept with a 0-based rank; grey from the ninth on and for negative ranks.</summary>
     public static string ForRank(int rank) => rank >= 0 && rank < Colours.Count ? Colours[rank] : Grey;

@@ -1,0 +1,42 @@
+using Dashboard.Client.Contracts;
+
+namespace Dashboard.Client.Tests;
+
+/// <summary>Small pieces of an atlas, made by hand.</summary>
+internal static class Samples
+{
+    public static AnalysisSummary Analysis(AnalysisState state = AnalysisState.Completed) =>
+        new() { Id = "0123456789ab", Name = "Shapes", State = state, NetworkName = "net", DatasetName = "data", Images = 200, Classes = 3, Concepts = 12 };
+
+    public static ConceptTile Tile(int id, double share, string? name = null) => new(id, name ?? $"c{id}", id, share);
+
+    public static ClassTile Class(int index, string name, double? accuracy = 0.9, int outliers = 0, int confounded = 0, int strategies = 1, int images = 50, params ConceptTile[] strongest) => new()
+    {
+        Index = index, Name = name, DisplayName = name, Accuracy = accuracy, Outliers = outliers, Confounded = confounded,
+        Strategies = strategies, Images = images, Concepts = strongest.Length, Strongest = strongest, Ready = true,
+    };
+
+    public static ConceptCard Card(int rank, double importance, string? name = null, double? stability = 0.95) =>
+        new() { Id = rank, Rank = rank, Importance = importance, Name = name, Stability = stability };
+
+    public static StrategyView Strategy(int index, int size, params double[] profile) => new(index, size, 0.9, 0, profile, "");
+
+    public static ClassView ClassView(IReadOnlyList<ConceptCard> concepts, IReadOnlyList<StrategyView> strategies, params ConfusionView[] confusions) => new()
+    {
+        Analysis = Analysis(), Index = 0, Name = "zucchini", DisplayName = "zucchini", Images = 100,
+        Concepts = concepts, Strategies = strategies, Confusions = confusions,
+    };
+
+    public static SampleTile Sample(int index, string kind = "", int cls = 0, double score = 0.5, string? verdict = null) =>
+        new() { Index = index, Path = $"a/{index}.png", Class = cls, ClassName = $"class {cls}", OutlierKind = kind, OutlierScore = score, Verdict = verdict };
+
+    public static LayerView Layer(string name, bool suggested = false) => new(name, 64, 8, 8, true, true, suggested, "");
+
+    public static DatasetPreview Dataset(int images = 10) => new()
+    {
+        Path = "/d", Name = "d", Format = "Class folders", Images = images, Classes = [("a", 4), ("b", 6)], Skipped = [], Examples = [], PreviewToken = "t",
+    };
+
+    public static NetworkPreview Network(params LayerView[] layers) =>
+        new() { Path = "/n", Name = "n", Architecture = "ResNet-20", Outputs = 10, Layers = layers, PreprocessingText = "" };
+}

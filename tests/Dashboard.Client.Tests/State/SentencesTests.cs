@@ -1,0 +1,83 @@
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Xunit;
+
+namespace Dashboard.Client.Tests.State;
+
+public sealed class SentencesTests
+{
+    [Fact]
+    public void A_class_that_one_concept_carries()
+    {
+        var view = Samples.ClassView([Samples.Card(0, 0.9), Samples.Card(1, 0.02)], [Samples.Strategy(0, 100)]);
+        Assert.Equal("To recognise “zucchini” this network relies mainly on one concept, c0, which carries 90% of the score. All images are recognised in the same way.", Sentences.Class(view));
+    }
+
+    [Fact]
+    public void A_class_with_two_concepts_a_second_strategy_and_a_frequent_confusion()
+    {
+        var view = Samples.ClassView(
+            [Samples.Card(0, 0.5, "green skin"), Samples.Card(1, 0.3), Samples.Card(2, 0.05), Samples.Card(3, -0.1)],
+            [Samples.Strategy(0, 96), Samples.Strategy(1, 4)],
+            new ConfusionView("cucumber", 12, null));
+        Assert.Equal(
+            "To recognise “zucchini” this network relies on two concepts; the strongest, green skin, carries 50% of the score. 4% of the images are recognised differently from the rest. It is most often mistaken for “cucumber” (12 images).",
+            Sentences.Class(view));
+    }
+
+    [Fact]
+    public void A_rare_confusion_is_not_worth_a_sentence()
+    {
+        var view = Samples.ClassView([Samples.Card(0, 0.9)], [], new ConfusionView("cucumber", 1, null));
+        Assert.DoesNotContain("mistaken", Sentences.Class(view));
+    }
+
+    [Fact]
+    public void A_class_without_a_concept_says_so() =>
+        Assert.Equal("No concept was found that speaks for “zucchini”.", Sentences.Class(Samples.ClassView([Samples.Card(0, -0.2)], [])));
+
+    [Fact]
+    public void Doubts_become_badges_with_reasons()
+    {
+        var badges = Sentences.Badges(Samples.Card(0, 0.2, stability: 0.41) with { Notes = ["Only 12 images."] }).ToList();
+        Assert.Equal(["unstable", "doubt"], badges.Select(b => b.Text));
+        Assert.Contains("0.41", badges[0].Why);
+        Assert.Empty(Sentences.Badges(Samples.Card(0, 0.2, stability: 0.7)));
+        Assert.Empty(Sentences.Badges(Samples.Card(0, 0.2, stability: null)));
+    }
+
+    [Fact]
+    public void A_sample_says_prediction_label_and_what_adds_most()
+    {
+        var view = new SampleView
+        {
+            Analysis = Samples.Analysis(),
+            Sample = Samples.Sample(1) with { Predicted = "cat", Correct = false, Confidence = 0.71, ClassName = "dog" },
+            Contributions = [new(Samples.Tile(0, 0.5), "whiskers", 3), new(null, "bias", 1)],
+            Logit = 4,
+        };
+        Assert.Equal("Predicted “cat” (71%), labelled “dog”. The concept whiskers adds most to the score: 75% of it.", Sentences.Sample(view));
+    }
+
+    [Fact]
+    public void An_outlier_says_why_and_an_ordinary_sample_that_nothing_is_unusual()
+    {
+        Assert.StartsWith("Mark in the corner. Outlier score 0.90", Sentences.Outlier(Samples.Sample(1, "confounded", score: 0.9) with { OutlierReason = "mark in the corner" }));
+        Assert.StartsWith("Nothing unusual", Sentences.Outlier(Samples.Sample(1, score: 0.1)));
+        Assert.StartsWith("Not known yet", Sentences.Outlier(Samples.Sample(1) with { OutlierScore = null }));
+    }
+
+    [Theory]
+    [InlineData(AnalysisState.Queued, "Waiting for the engine")]
+    [InlineData(AnalysisState.Running, "At work on: read images.")]
+    [InlineData(AnalysisState.Failed, "Stopped before its end.")]
+    public void The_live_page_says_what_goes_on(AnalysisState state, string start)
+    {
+        var progress = new AnalysisProgress
+        {
+            AnalysisId = "a", Sequence = 1, State = state,
+            Stages = [new("read", "Read images", StageStatus.Running, 1, 10, "image", 5, 1)],
+        };
+        Assert.StartsWith(start, Sentences.Live(Samples.Analysis(state), progress));
+    }
+}
