@@ -1,1 +1,34 @@
-Console.WriteLine("Usage: Benchmarks NAME [--json]");
+using Analysis;
+using Benchmarks;
+
+var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>
+{
+    ["svd"] = NumericBenchmarks.Svd,
+    ["kmeans"] = NumericBenchmarks.KMeans,
+    ["umap"] = NumericBenchmarks.Umap,
+    ["nnls"] = NumericBenchmarks.Nnls,
+    ["knn"] = NumericBenchmarks.Neighbours,
+    ["refinement"] = NumericBenchmarks.Refinement,
+    ["decode"] = ImageBenchmarks.Decode,
+    ["resize"] = ImageBenchmarks.Resize,
+    ["analyze"] = AnalysisBenchmarks.Analyze,
+    ["memory"] = AnalysisBenchmarks.Memory,
+};
+try
+{
+    if (args.Length == 0 || !known.TryGetValue(args[0], out var benchmark))
+    {
+        Console.Error.WriteLine($"Usage: Benchmarks {string.Join('|', known.Keys)} {BenchmarkOptions.Usage}");
+        return 2;
+    }
+
+    var options = BenchmarkOptions.Parse(args[1..]);
+    var report = benchmark(options);
+    Console.WriteLine(options.Json ? report.ToJson() : report.ToText());
+    return 0;
+}
+catch (Exception failure) when (failure is AnalysisException or ArgumentException or IOException)
+{
+    Console.Error.WriteLine(failure.Message);
+    return failure is ArgumentException ? 2 : 1;
+}

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Analysis.Activations;
 using Analysis.Atlas;
+using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Runs.Stages;
 using TorchSharp;
@@ -14,7 +15,8 @@ namespace Analysis.Runs;
 /// the same bytes. Synchronous: call it on a thread of its own and do nothing else with tensors there.
 /// </summary>
 /// <param name="storeFolder">Where artefacts are kept: <c>store/KEY/…</c>, shared between runs.</param>
-public sealed class AnalysisRunner(string storeFolder)
+/// <param name="instrument">Wraps the loaded network, for example to measure it; null to use it as it is.</param>
+public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>? instrument = null)
 {
     private static readonly (string Name, string Title, string Unit, double Weight)[] StageList =
     [
@@ -40,7 +42,7 @@ public sealed class AnalysisRunner(string storeFolder)
     {
         var reporter = new RunReporter(observer, StageList);
         reporter.Begin("scan", 0);
-        using var plan = RunPlan.Create(request);
+        using var plan = RunPlan.Create(request, instrument: instrument);
         reporter.Device = plan.Description.Device;
         Prepare(plan, resultFolder);
         observer.OnDescribed();

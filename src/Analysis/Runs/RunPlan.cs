@@ -96,8 +96,9 @@ public sealed class RunPlan : IDisposable
     /// <summary>Resolves a request.</summary>
     /// <param name="request">What is asked for.</param>
     /// <param name="layers">Layers to record, the first to analyse; null for the request's layer.</param>
+    /// <param name="instrument">Wraps the loaded network; null to use it as it is.</param>
     /// <exception cref="AnalysisException">Something in the request cannot be used; names it and the remedy.</exception>
-    public static RunPlan Create(AnalysisRequest request, IReadOnlyList<string>? layers = null)
+    public static RunPlan Create(AnalysisRequest request, IReadOnlyList<string>? layers = null, Func<INetwork, INetwork>? instrument = null)
     {
         Validate(request);
         var device = ComputeDevice.Choose(request.Device);
@@ -106,6 +107,7 @@ public sealed class RunPlan : IDisposable
         set_num_threads(threads);
         var dataset = DatasetLoader.Open(request.Dataset);
         var network = NetworkLoader.Load(request.Network, request.Architecture, device);
+        network = instrument?.Invoke(network) ?? network;
         try
         {
             var layer = ChooseLayer(network, layers?[0] ?? request.Layer);

@@ -1,0 +1,132 @@
+using Analysis.Concepts;
+using Analysis.Importance;
+using Analysis.Numerics;
+using Analysis.Strategies;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Benchmarks;
+
+/// <summary>Time and quality of the engine's numerics on one matrix.</summary>
+internal static class NumericBenchmarks
+{
+    private const int Part = 2048;
+    private const int Neighbourhood = 15;
+
+    /// <summary>Rows beyond which trustworthiness, quadratic in them, is taken of a subset.</summary>
+    private const int MostForQuality = 4000;
+
+    /// <summary>Streamed moments and their eigenvectors; error of the best rank-K copy.</summary>
+    public static BenchmarkReport Svd(BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        var report = Start("svd", x);
+        using var directions = report.Measure(options, () =>
+        {
+            using var inner = NewDisposeScope();
+            using var moments = new SecondMoments((int)x.shape[1], device);
+            for (long start = 0; start < x.shape[0]; start += Part)
+            {
+                moments.Add(x.narrow(0, start, Math.Min(Part, x.shape[0] - start)));
+            }
+
+            return SingularDirections.FromSecondMoments(moments);
+        });
+        var kept = directions.Vectors.narrow(0, 0, Math.Min(options.Components, directions.Rank)).to(device);
+        return report.With("components", (int)kept.shape[0]).With("rank", directions.Rank).With("relativeError", Error(x, x.to(ScalarType.Float64).mm(kept.t()), kept));
+    }
+
+    /// <summary>k-means with five starts; error of every row replaced by its centroid.</summary>
+    public static BenchmarkReport KMeans(BenchmarkOptions options)
+    {
+        options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options);
+        var rows = DenseMatrix.FromTensor(x);
+        var report = Start("kmeans", x);
+        var result = report.Measure(options, () => Analysis.Factorization.KMeans.Fit(rows, Math.Min(options.Components, rows.Rows)));
+        return report.With("components", options.Components).With("iterations", result.Iterations).With("inertia", result.Inertia)
+            .With("relativeError", Math.Sqrt(result.Inertia) / Vectors.Norm(rows.Values));
+    }
+
+    /// <summary>Layout by UMAP and how well it keeps neighbourhoods.</summary>
+    public static BenchmarkReport Umap(BenchmarkOptions options)
+    {
+        options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options);
+        var rows = DenseMatrix.FromTensor(x);
+        var report = Start("umap", x);
+        var layout = report.Measure(options, () => UmapLayout.Fit(rows));
+        var flat = new DenseMatrix(rows.Rows, 2, Array.ConvertAll(layout, v => (double)v));
+        var step = (rows.Rows + MostForQuality - 1) / MostForQuality;
+        var subset = Enumerable.Range(0, (rows.Rows + step - 1) / step).Select(i => i * step).ToArray();
+        return report.With("neighbours", Neighbourhood).With("qualityRows", subset.Length)
+            .With("trustworthiness", EmbeddingQuality.Trustworthiness(rows.Take(subset), flat.Take(subset), Neighbourhood));
+    }
+
+    /// <summary>Non-negative codes for K rows of the matrix taken as concept vectors.</summary>
+    public static BenchmarkReport Nnls(BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        var k = (int)Math.Min(options.Components, x.shape[0]);
+        var vectors = x.index_select(0, (arange(k, device: device) * (x.shape[0] / k)).to(ScalarType.Int64)).to(ScalarType.Float64);
+        var report = Start("nnls", x);
+        var result = report.Measure(options, () => NonNegativeEncoding.Encode(x, vectors));
+        return report.With("components", k).With("relativeError", Error(x, result.Codes.ToTensor(device), vectors));
+    }
+
+    /// <summary>Exact nearest neighbours; recall against distances computed one by one for some of the rows.</summary>
+    public static BenchmarkReport Neighbours(BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        var report = Start("knn", x);
+        var table = report.Measure(options, () => NearestNeighbours.Within(x, Neighbourhood));
+        var rows = DenseMatrix.FromTensor(x);
+        var (found, wanted) = (0, 0);
+        for (var i = 0; i < rows.Rows; i += Math.Max(1, rows.Rows / 50))
+        {
+            var distances = new double[rows.Rows];
+            for (var j = 0; j < rows.Rows; j++)
+            {
+                distances[j] = j == i ? double.PositiveInfinity : Vectors.SquaredDistance(rows.Row(i), rows.Row(j));
+            }
+
+            var nearest = Enumerable.Range(0, rows.Rows).OrderBy(j => distances[j]).Take(table.K).ToHashSet();
+            found += table.IndicesOf(i).ToArray().Count(nearest.Contains);
+            wanted += table.K;
+        }
+
+        return report.With("neighbours", table.K).With("recall", wanted == 0 ? double.NaN : found / (double)wanted);
+    }
+
+    /// <summary>Refinement of the first K directions into unique concept vectors.</summary>
+    public static BenchmarkReport Refinement(BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        using var directions = SingularDirections.FromMatrix(x);
+        var count = Math.Min(options.Components, directions.Rank);
+        var report = Start("refinement", x);
+        var concepts = report.Measure(options, () => Enumerable.Range(0, count).Sum(j => ConceptRefinement.Refine(x, directions.Vectors[j]).Concepts.Count));
+        return report.With("components", count).With("concepts", concepts);
+    }
+
+    private static BenchmarkReport Start(string name, Tensor x) =>
+        new BenchmarkReport(name).With("rows", x.shape[0]).With("columns", x.shape[1]).With("device", x.device.type == DeviceType.CUDA ? "cuda" : "cpu");
+
+    /// <summary>||A − UV|| / ||A||, Frobenius.</summary>
+    private static double Error(Tensor x, Tensor codes, Tensor vectors)
+    {
+        using var scope = NewDisposeScope();
+        var a = x.to(ScalarType.Float64);
+        return ((a - codes.mm(vectors)).norm() / a.norm()).item<double>();
+    }
+}
