@@ -13,7 +13,7 @@ namespace Analysis.Outliers;
 /// </summary>
 public static class OutlierDetector
 {
-    /// <summary>Score from which a sample gets a kind.</summary>
+    /// <summary>Score below which no sample gets a kind; one detector has to reach as much by itself.</summary>
     public const double Threshold = 0.5;
 
     private static readonly string[] Names = ["Label", "Shared pattern", "Damage", "Foreign", "Copies", "Unexplained"];
@@ -126,7 +126,8 @@ public static class OutlierDetector
 
     private static OutlierKind Kind(double[] evidence, double score, double rather, double misfit)
     {
-        if (score < Threshold)
+        // Several weak doubts make a high rank, but a kind is only given where one detector reaches its own threshold.
+        if (score < Threshold || evidence.Max() < 0)
             return OutlierKind.None;
         var (label, pattern, damage, strange, copies, residual) = (evidence[0], evidence[1], evidence[2], evidence[3], evidence[4], evidence[5]);
 
