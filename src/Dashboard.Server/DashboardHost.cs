@@ -159,7 +159,9 @@ internal static class DashboardHost
             context => !context.Request.Path.StartsWithSegments("/api"),
             site =>
             {
-                site.UseExceptionHandler("/error", createScopeForErrors: true);
+                site.UseExceptionHandler(fault => fault.Run(context => context.Response.WriteAsync(ReportHtml.Page(
+                    "Fault",
+                    "<h1>This page could not be made</h1><p>The site met an unexpected fault; its log has the details. Nothing is lost.</p><p><a href=\"/\">To the start page</a></p>"))));
                 site.UseStatusCodePagesWithReExecute("/not-found", createScopeForStatusCodePages: true);
             });
         app.UseRouting();

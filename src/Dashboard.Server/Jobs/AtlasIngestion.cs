@@ -1,7 +1,7 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Analysis;
 using Analysis.Atlas;
+using Analysis.Runs;
 using Dashboard.Server.Data;
 using Microsoft.EntityFrameworkCore;
 using Parquet.Serialization;
@@ -81,7 +81,7 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
         for (var group = 0; group < reader.RowGroupCount; group++)
         {
             stream.Position = 0;
-            var rows = (await ParquetSerializer.DeserializeAsync<SampleRecord>(stream, rowGroupIndex: group, cancellationToken: cancellation)).Data;
+            var rows = (await ParquetSerializer.DeserializeAsync<SampleRow>(stream, rowGroupIndex: group, cancellationToken: cancellation)).Data;
             total += rows.Count;
             writer.Insert("Samples", SampleColumns, rows.Select(row => Values(row)), cancellation);
         }
@@ -110,7 +110,7 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
             ("$key", key), ("$images", total));
         await writer.CommitAsync(cancellation);
 
-        object?[] Values(SampleRecord row)
+        object?[] Values(SampleRow row)
         {
             var position = index.GetValueOrDefault(row.Class, -1);
             if (position >= 0)
@@ -121,7 +121,7 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
             return
             [
                 key, row.Index, row.Path, position, row.Label, row.Predicted, Finite(row.Confidence) ?? 0, Finite(row.Logit) ?? 0, row.Strategy,
-                Finite(row.OutlierScore), row.OutlierRank, row.OutlierKind ?? "", row.OutlierReason ?? "",
+                Finite(row.OutlierScore), row.OutlierRank, row.OutlierKind, row.OutlierReason,
             ];
         }
     }
@@ -246,44 +246,4 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
 
     private static AnalysisException Missing(string path, Exception fault) =>
         new($"The engine's file {Path.GetFileName(path)} cannot be read: {fault.Message}", "Resume the analysis to write it again.", fault);
-
-    /// <summary>A row of the table of samples.</summary>
-    internal sealed class SampleRecord
-    {
-        [JsonPropertyName("index")]
-        public int Index { get; set; }
-
-        [JsonPropertyName("path")]
-        public string Path { get; set; } = "";
-
-        [JsonPropertyName("class")]
-        public string Class { get; set; } = "";
-
-        [JsonPropertyName("label")]
-        public int? Label { get; set; }
-
-        [JsonPropertyName("predicted")]
-        public int? Predicted { get; set; }
-
-        [JsonPropertyName("confidence")]
-        public double? Confidence { get; set; }
-
-        [JsonPropertyName("logit")]
-        public double? Logit { get; set; }
-
-        [JsonPropertyName("strategy")]
-        public int? Strategy { get; set; }
-
-        [JsonPropertyName("outlierScore")]
-        public double? OutlierScore { get; set; }
-
-        [JsonPropertyName("outlierRank")]
-        public int? OutlierRank { get; set; }
-
-        [JsonPropertyName("outlierKind")]
-        public string? OutlierKind { get; set; }
-
-        [JsonPropertyName("outlierReason")]
-        public string? OutlierReason { get; set; }
-    }
 }

@@ -1,4 +1,5 @@
 using Analysis;
+using Analysis.Datasets.Sample;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
 using Dashboard.Server.Data;
@@ -42,7 +43,7 @@ internal sealed class SampleStarter(
                 }
             }
 
-            var dataset = await Task.Run(() => SampleData.Prepare(folders.Sample, stoppingToken), stoppingToken);
+            var dataset = await Task.Run(() => SampleDataset.EnsureCreated(folders.Sample, cancellation: stoppingToken), stoppingToken);
             await analyses.QueueAsync(new NewAnalysis { Dataset = dataset, Network = network, Name = Name }, isSample: true, stoppingToken);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
