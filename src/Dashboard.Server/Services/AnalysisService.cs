@@ -152,7 +152,8 @@ internal sealed class AnalysisService(
         }
 
         progress.Remove(id);
-        foreach (var folder in new[] { folders.Run(id), Path.Combine(folders.Thumbnails, id) })
+        var shards = await UnusedShardsAsync(id, cancellation);
+        foreach (var folder in shards.Append(folders.Run(id)).Append(Path.Combine(folders.Thumbnails, id)))
         {
             try
             {
@@ -220,6 +221,42 @@ internal sealed class AnalysisService(
             IsSample = row.IsSample,
             Share = row.State == AnalysisState.Completed ? 1 : now?.Share ?? row.Share,
         };
+    }
+
+    /// <summary>
+    /// Folders in the store that only this analysis's manifest names. None while another analysis has no manifest yet: its
+    /// checkpoints may be among them. The size limit of the store takes care of the rest.
+    /// </summary>
+    private async Task<IReadOnlyList<string>> UnusedShardsAsync(string id, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var others = await database.Analyses.AsNoTracking().Where(row => row.Id != id).Select(row => row.Id).ToListAsync(cancellation);
+        var own = Keys(id);
+        var used = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var other in others)
+        {
+            if (Keys(other) is not { } keys)
+            {
+                return [];
+            }
+
+            used.UnionWith(keys);
+        }
+
+        return [.. (own ?? []).Where(key => key.All(char.IsAsciiLetterOrDigit) && !used.Contains(key)).Select(key => Path.Combine(folders.Store, key))];
+    }
+
+    private IReadOnlyCollection<string>? Keys(string id)
+    {
+        try
+        {
+            using var manifest = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folders.Run(id), "manifest.json")));
+            return [.. manifest.RootElement.GetProperty("keys").EnumerateObject().Select(entry => entry.Value.GetString() ?? "")];
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException)
+        {
+            return null;
+        }
     }
 
     private async Task<AnalysisEntity> RequireAsync(string id, CancellationToken cancellation) =>

@@ -215,6 +215,7 @@ internal sealed class AtlasService(
         var nearest = Nearest(data, position);
         var strategy = atlas.Strategies.FirstOrDefault(entry => entry.Index == data.Strategy[position]);
         var tiles = (await SamplesAsync(analysisId, [.. nearest.Select(pair => pair.Sample), .. strategy is null ? [] : new[] { strategy.Prototype }], cancellation))
+            .DistinctBy(other => other.Index)
             .ToDictionary(other => other.Index);
         return view with
         {

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Dashboard.Server.Jobs;
+using Xunit;
+
+namespace Dashboard.Server.Tests;
+
+/// <summary>The executable as people start it: exit codes and messages, and the published layout.</summary>
+public sealed class CommandLineTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Wrong_usage_ends_with_2_and_names_what_is_wrong()
+    {
+        var (code, _, error) = await ChildProcess.RunAsync(["--nonsense"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(2, code);
+        Assert.Contains("--nonsense", error);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_ends_with_1_and_the_remedy()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var folder = Directory.CreateTempSubdirectory("atlas-port-").FullName;
+        try
+        {
+            var port = ((IPEndPoint)taken.LocalEndpoint).Port;
+            var (code, _, error) = await ChildProcess.RunAsync(["--urls", $"http://127.0.0.1:{port}", "--data-directory", folder], TimeSpan.FromSeconds(60), Stop);
+            Assert.Equal(1, code);
+            Assert.Contains("--urls", error);
+            Assert.DoesNotContain("   at ", error);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_wrong_setting_ends_with_1_and_names_its_key()
+    {
+        var (code, _, error) = await ChildProcess.RunAsync(["--urls", "nonsense", "--data-root", "/no/such/folder"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(1, code);
+        Assert.Contains("Dashboard:Urls", error);
+        Assert.Contains("Dashboard:DataRoots", error);
+    }
+
+    [Fact]
+    public async Task The_worker_without_a_host_says_so()
+    {
+        var (code, _, error) = await ChildProcess.RunAsync(["worker", "--host", "http://127.0.0.1:1"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(1, code);
+        Assert.Contains("Start the site", error);
+    }
+
+    [Fact]
+    public async Task A_published_site_serves_the_files_of_the_top_level_wwwroot()
+    {
+        var root = RepositoryRoot();
+        var output = Directory.CreateTempSubdirectory("atlas-publish-").FullName;
+        try
+        {
+            var start = new ProcessStartInfo("dotnet", ["publish", Path.Combine(root, "src", "Dashboard.Server"), "--no-build", "-c", Configuration, "-o", Path.Combine(output, "site")])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            using (var publish = Process.Start(start)!)
+            {
+                var log = await publish.StandardOutput.ReadToEndAsync(Stop);
+                await publish.WaitForExitAsync(Stop);
+                Assert.True(publish.ExitCode == 0, log);
+            }
+
+            Assert.True(File.Exists(Path.Combine(output, "site", "wwwroot", "favicon.svg")));
+            using var site = Process.Start(new ProcessStartInfo(
+                Path.Combine(output, "site", "Dashboard.Server"), ["--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(output, "data")])
+            {
+                RedirectStandardOutput = true,
+                WorkingDirectory = "/",
+                Environment = { ["Dashboard__Sample"] = "false" },
+            })!;
+            try
+            {
+                var line = await site.StandardOutput.ReadLineAsync(Stop);
+                Assert.StartsWith("Concept Atlas: http://127.0.0.1:", line);
+                using var http = new HttpClient { BaseAddress = new Uri(line!["Concept Atlas: ".Length..]) };
+                Assert.All(
+                    await Task.WhenAll(new[] { "/", "/favicon.svg", "/css/atlas.css", "/_framework/blazor.web.js", "/_content/MudBlazor/MudBlazor.min.css" }.Select(path => http.GetAsync(path, Stop))),
+                    response => Assert.True(response.IsSuccessStatusCode, $"{response.RequestMessage?.RequestUri}: {response.StatusCode}"));
+            }
+            finally
+            {
+                site.Kill(entireProcessTree: true);
+                await site.WaitForExitAsync(Stop);
+            }
+        }
+        finally
+        {
+            Directory.Delete(output, recursive: true);
+        }
+    }
+
+    private static string Configuration => AppContext.BaseDirectory.Contains("release", StringComparison.OrdinalIgnoreCase) ? "Release" : "Debug";
+
+    private static string RepositoryRoot()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Dashboard.sln")))
+        {
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests do not run below the repository.");
+        }
+
+        return folder;
+    }
+}
