@@ -145,6 +145,8 @@ internal static class DashboardHost
         services.AddSingleton<HubSubscriptions>();
         services.ConfigureHttpJsonOptions(http => Json.Configure(http.SerializerOptions));
         services.AddProblemDetails();
+        // Faults in a request's body are told like all others.
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddOpenApi("v1", ApiDocument.Configure);
         services.AddRazorComponents().AddInteractiveServerComponents();
         services.AddDashboardClient();
@@ -155,6 +157,7 @@ internal static class DashboardHost
         app.UseSecurityHeaders();
         app.UseMiddleware<AccessMiddleware>();
         app.UseMiddleware<ApiFaults>();
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api"), api => api.UseStatusCodePages());
         app.UseWhen(
             context => !context.Request.Path.StartsWithSegments("/api"),
             site =>
@@ -175,7 +178,8 @@ internal static class DashboardHost
         app.MapHub<AnalysisHub>("/hubs/analyses");
         app.MapHub<WorkerHub>(WorkerIdentity.HubPath);
         app.MapRazorComponents<App>()
-            .AddInteractiveServerRenderMode()
+            // The policy of SecurityHeaders says who may frame a page; a second header would hide it.
+            .AddInteractiveServerRenderMode(mode => mode.ContentSecurityFrameAncestorsPolicy = null)
             .AddAdditionalAssemblies(typeof(Routes).Assembly);
     }
 

@@ -67,9 +67,9 @@ internal static class DashboardCommandLine
             await Console.Error.WriteLineAsync("The disk is full. Free some space and start again: what is done is kept.");
             return Failed;
         }
-        catch (Exception fault) when (Environment.GetEnvironmentVariable("Dashboard__Trace") is null)
+        catch (Exception fault) when (Environment.GetEnvironmentVariable("ATLAS_TRACE") != "1")
         {
-            await Console.Error.WriteLineAsync($"Unexpected fault: {fault.Message} Set Dashboard__Trace=1 to see where it happened.");
+            await Console.Error.WriteLineAsync($"Unexpected fault: {fault.Message} Set ATLAS_TRACE=1 to see where it happened.");
             return Failed;
         }
     }

@@ -347,7 +347,7 @@ internal sealed class JobCoordinator(
     {
         var request = JsonSerializer.Deserialize<AnalysisRequest>(analysis.Request, Json.Options)
             ?? throw new AnalysisException($"The request of analysis {analysis.Id} is empty.", "Delete the analysis and start a new one.");
-        var worker = await ReadyWorkerAsync(active, stopping);
+        var (worker, deathOnStart) = await ReadyWorkerAsync(active, stopping);
         if (active.CancelRequested)
         {
             return (WorkOutcome.Cancelled, "");
@@ -355,7 +355,7 @@ internal sealed class JobCoordinator(
 
         if (worker?.ConnectionId is not { } connection)
         {
-            return (null, "The engine did not start.");
+            return (null, deathOnStart ?? "The engine did not start.");
         }
 
         worker.Output = line => RunLog.Append(active.RunFolder, line);
@@ -498,15 +498,15 @@ internal sealed class JobCoordinator(
             set => set.SetProperty(row => row.Progress, json).SetProperty(row => row.Share, state.Share), stopping);
     }
 
-    /// <summary>The running worker, or a new one that has announced itself; null where it does not come.</summary>
-    private async Task<WorkerProcess?> ReadyWorkerAsync(ActiveRun active, CancellationToken stopping)
+    /// <summary>The running worker, or a new one that has announced itself; null where it does not come, with the reason.</summary>
+    private async Task<(WorkerProcess? Worker, string? Fault)> ReadyWorkerAsync(ActiveRun active, CancellationToken stopping)
     {
         WorkerProcess worker;
         lock (_gate)
         {
             if (_worker is { Exited.IsCompleted: false, ConnectionId: not null } running)
             {
-                return running;
+                return (running, null);
             }
 
             _worker?.Kill();
@@ -521,9 +521,12 @@ internal sealed class JobCoordinator(
         if (first == limit)
         {
             worker.Kill();
+            return (null, $"The engine did not report within {options.Value.WorkerStartSeconds:0} seconds.");
         }
 
-        return first == worker.Connected.Task ? worker : null;
+        return first == worker.Connected.Task ? (worker, null)
+            : first == worker.Exited ? (null, DeathMessage(await worker.Exited))
+            : (null, null);
     }
 
     private async Task KillUnlessBackAsync(WorkerProcess worker)

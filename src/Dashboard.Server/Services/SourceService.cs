@@ -161,8 +161,10 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
         // Passes over the images, the refinement per class, layouts and outliers; measured on class folders of 100 to 1,300 images.
         var seconds = (images / rate * 1.25) + (classes * 0.5) + (images * 0.002) + 5;
         long channels = layer.Channels, cells = (long)layer.Height * layer.Width;
-        // Pooled activations and gradients, logits, a coarse grid at several depths, and one byte for each cell of each map.
-        var disk = images * ((channels * 4 * 2) + (network.Outputs * 4L) + (channels * 16 * 2) + (cells * request.Concepts) + 4096) + (64L << 20);
+        // Maps in half precision unless they would exceed 4 GiB, pooled activations and gradients, logits, coarse grids at several
+        // depths, and one byte for each cell of each concept map.
+        var maps = images * channels * cells * 2;
+        var disk = (maps > 4L << 30 ? 0 : maps) + (images * ((channels * 12) + (network.Outputs * 4L) + 100_000 + (cells * request.Concepts)));
         // Libraries and weights, a batch with its activations, second moments, and one class's maps.
         var memory = (700L << 20) + (64 * channels * cells * 4 * 8) + (channels * channels * 8 * 6) + (images / classes * channels * cells * 2);
         var free = Disk.FreeBytes(folders.Root);
