@@ -40,7 +40,7 @@ public sealed class OutlierDetectorRealDataTests
         var set = PlantedSet.Judge(
             TestData.Require("cifar10", "test"), null, TestData.Require("cifar10", "models", "resnet20_jpeg.safetensors"));
         Assert.InRange(set.FalseFlags(), 0, 0.08);
-        Assert.InRange(set.FalseFlags(OutlierKind.Confounded), 0, 0.02);
+        Assert.InRange(set.FalseFlags(OutlierKind.Confounded), 0, 0.04);
         Assert.InRange(set.FalseFlags(OutlierKind.Foreign), 0, 0.03);
     }
 }

@@ -19,10 +19,10 @@ internal sealed class LabelDetector
     private const int RowBlock = 8192;
 
     private readonly OutlierInput _input;
-    private readonly HashSet<int> _outputsWithClass;
     private readonly int[] _other;
     private readonly double[] _probabilityOfOther;
     private readonly int[] _agreeing;
+    private readonly int[] _own;
     private readonly int[] _asked;
     private readonly int[] _agreedClass;
 
@@ -30,10 +30,10 @@ internal sealed class LabelDetector
     {
         var n = input.Class.Count;
         _input = input;
-        _outputsWithClass = [.. input.Label];
         _other = new int[n];
         _probabilityOfOther = new double[n];
         _agreeing = new int[n];
+        _own = new int[n];
         _asked = new int[n];
         _agreedClass = new int[n];
         LogOdds = new double[n];
@@ -80,9 +80,9 @@ internal sealed class LabelDetector
     public string Reason(int row)
     {
         var own = _input.ClassNames[_input.Class[row]];
-        var neighbours = _asked[row] > 0 && _agreedClass[row] >= 0
-            ? $"{_agreeing[row]} of its {_asked[row]} nearest neighbours are filed under {_input.ClassNames[_agreedClass[row]]}"
-            : "";
+        var neighbours = _asked[row] == 0 ? ""
+            : _agreedClass[row] >= 0 ? $"{_agreeing[row]} of its {_asked[row]} nearest neighbours are filed under {_input.ClassNames[_agreedClass[row]]}"
+            : $"{_own[row]} of its {_asked[row]} nearest neighbours share that label";
         if (_input.Label[row] < 0 || _other[row] < 0)
             return $"Filed under {own}, but {neighbours}.";
         var predicted = $"The network sees {OutputName(_other[row])} with {_probabilityOfOther[row]:P0}, labelled {own}".Replace(" %", "%", StringComparison.Ordinal);
@@ -111,17 +111,18 @@ internal sealed class LabelDetector
                 counts[_input.Class[near]] = counts.GetValueOrDefault(_input.Class[near]) + 1;
         }
 
-        // The class that the network's other answer stands for; where no class does, the neighbours' favourite.
+        // The class that the network's other answer stands for; without outputs, the neighbours' favourite.
         var favourite = counts.Count == 0 ? (Class: -1, Count: 0) : counts.Select(c => (Class: c.Key, Count: c.Value)).OrderByDescending(c => c.Count).ThenBy(c => c.Class).First();
         if (_input.Label[row] >= 0 && _other[row] >= 0)
         {
             var meant = neighbours.ToArray().Where(near => _input.Label[near] == _other[row]).ToArray();
-            if (meant.Length > 0)
-                favourite = (_input.Class[meant[0]], meant.Length);
-            else if (_outputsWithClass.Contains(_other[row]))
-                favourite = (favourite.Class, 0);
+
+            // An answer that no neighbour bears out, or that stands for no class here, says little: networks with many outputs
+            // often prefer one that the data set lacks.
+            favourite = meant.Length > 0 ? (_input.Class[meant[0]], meant.Length) : (-1, 0);
         }
 
+        _own[row] = own;
         _asked[row] = neighbours.Length;
         _agreeing[row] = favourite.Count;
         _agreedClass[row] = favourite.Class;
