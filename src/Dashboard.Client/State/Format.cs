@@ -63,7 +63,7 @@ public static class Format
     {
         if (seconds < 10)
         {
-            return Math.Max(0, seconds).ToString(seconds < 9.95 && seconds > 0 ? "0.0" : "0", C) + " s";
+            return Math.Max(0, seconds).ToString(seconds is >= 0.05 and < 9.95 ? "0.0" : "0", C) + " s";
         }
 
         var whole = (long)Math.Round(seconds);
@@ -88,8 +88,7 @@ public static class Format
     /// <summary>Items per second: "22 images/s", "3.4 classes/s"; slow ones per minute.</summary>
     public static string Rate(double perSecond, string unit)
     {
-        var many = unit.EndsWith('s') ? unit : unit + "s";
-        many = unit == "class" ? "classes" : many;
+        var many = Plural(unit);
         return perSecond switch
         {
             >= 10 => $"{perSecond.ToString("N0", C)} {many}/s",
@@ -97,6 +96,9 @@ public static class Format
             _ => $"{(perSecond * 60).ToString("0.0", C)} {many}/min",
         };
     }
+
+    /// <summary>The plural of a unit that may be one already: "image" and "images" give "images".</summary>
+    public static string Plural(string unit) => unit == "class" ? "classes" : unit.EndsWith('s') ? unit : unit + "s";
 
     /// <summary>"just now", "5 min ago", "yesterday", "3 Mar 2026".</summary>
     public static string Ago(DateTimeOffset when, DateTimeOffset now)
