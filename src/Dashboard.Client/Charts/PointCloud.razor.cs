@@ -83,7 +83,7 @@ public sealed partial class PointCloud
         "strategy" => Strategies.Select((s, i) => (ConceptPalette.ForStrategy(i), ConceptPalette.StrategyLetter(i), s.Name)).Take(8)
             .Append((ConceptPalette.Grey, "none", "Images in no strategy")),
         "correct" => [("#0f7ac2", "predicted as labelled", ""), ("#d55e00", "predicted as something else", ""), (ConceptPalette.Grey, "no label", "")],
-        "outlier" => [("#3b5a8f", "ordinary", "Outlier score near 0"), ("#948e77", "unusual", "Outlier score near 0.5"), ("#f3d13a", "most unusual", "Outlier score near 1")],
+        "outlier" => [("var(--scale-low)", "ordinary", "Outlier score near 0"), ("var(--scale-middle)", "unusual", "Outlier score near 0.5"), ("var(--scale-high)", "most unusual", "Outlier score near 1")],
         _ => Concepts.Take(ConceptPalette.Colours.Count).Select((name, i) => (ConceptPalette.ForRank(i), name, name))
             .Append((ConceptPalette.Grey, "others", "Concepts that are strongest for few images, and images without a strong one")),
     };

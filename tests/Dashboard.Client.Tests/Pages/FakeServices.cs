@@ -1,0 +1,97 @@
+using Dashboard.Client.Contracts;
+
+namespace Dashboard.Client.Tests.Pages;
+
+/// <summary>Services over a few values in memory; what is not needed by a test throws.</summary>
+internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotationService, IProgressFeed
+{
+    private readonly List<Action<AnalysisProgress>> _handlers = [];
+
+    public AnalysisSummary? Analysis { get; set; } = Samples.Analysis();
+
+    public AtlasView? View { get; set; }
+
+    public List<SampleTile> Outliers { get; } = [];
+
+    public List<VerdictCall> Verdicts { get; } = [];
+
+    public int Cancelled { get; private set; }
+
+    public int Listeners => _handlers.Count;
+
+    public record VerdictCall(int Sample, string? Verdict);
+
+    public void Publish(AnalysisProgress progress) => _handlers.ToList().ForEach(h => h(progress));
+
+    public Task<AnalysisSummary?> GetAsync(string id, CancellationToken cancellation = default) => Task.FromResult(Analysis);
+
+    public Task CancelAsync(string id, CancellationToken cancellation = default)
+    {
+        Cancelled++;
+        return Task.CompletedTask;
+    }
+
+    public Task<AtlasView?> AtlasAsync(string analysisId, CancellationToken cancellation = default) => Task.FromResult(View);
+
+    public Task<OutlierView?> OutliersAsync(string analysisId, OutlierFilter filter, int skip, int take, CancellationToken cancellation = default)
+    {
+        var found = Outliers.Where(t => filter.Kind is null || t.OutlierKind == filter.Kind).ToList();
+        return Task.FromResult<OutlierView?>(new OutlierView
+        {
+            Analysis = Samples.Analysis(),
+            Kinds = Outliers.GroupBy(t => t.OutlierKind).ToDictionary(g => g.Key, g => g.Count()),
+            Samples = new Paged<SampleTile>([.. found.Skip(skip).Take(take)], found.Count),
+        });
+    }
+
+    public Task<SampleView?> SampleAsync(string analysisId, int sample, CancellationToken cancellation = default) =>
+        Task.FromResult<SampleView?>(new SampleView { Analysis = Samples.Analysis(), Sample = Outliers.Single(t => t.Index == sample) });
+
+    public Task JudgeSampleAsync(string analysisId, int sample, string? verdict, CancellationToken cancellation = default)
+    {
+        Verdicts.Add(new VerdictCall(sample, verdict));
+        return Task.CompletedTask;
+    }
+
+    public IDisposable Subscribe(string analysisId, Action<AnalysisProgress> handler)
+    {
+        _handlers.Add(handler);
+        return new Subscription(() => _handlers.Remove(handler));
+    }
+
+    public IDisposable SubscribeAll(Action<AnalysisProgress> handler) => Subscribe("", handler);
+
+    public AnalysisProgress? Current(string analysisId) => null;
+
+    public Task<Paged<AnalysisSummary>> ListAsync(int skip = 0, int take = 50, CancellationToken cancellation = default) =>
+        Task.FromResult(new Paged<AnalysisSummary>(Analysis is null ? [] : [Analysis], Analysis is null ? 0 : 1));
+
+    public Task<AnalysisSummary> StartAsync(NewAnalysis request, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task ResumeAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task DeleteAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<string>> LogAsync(string id, int lines = 200, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<SkippedView>> SkippedAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<string> ManifestAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<ClassView?> ClassAsync(string analysisId, int classIndex, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<Paged<SampleTile>> ClassSamplesAsync(string analysisId, int classIndex, int? strategy, int skip, int take, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task NameConceptAsync(string analysisId, int conceptId, string? name, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    private sealed class Subscription(Action end) : IDisposable
+    {
+        public void Dispose() => end();
+    }
+}

@@ -1,0 +1,124 @@
+using Bunit;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.Pages.Atlas;
+using Dashboard.Client.Pages.Home;
+using Dashboard.Client.Pages.Live;
+using Dashboard.Client.Pages.Outliers;
+using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Dashboard.Client.Tests.Pages;
+
+public sealed class PageTests : BunitContext
+{
+    private readonly FakeServices _fakes = new();
+
+    public PageTests()
+    {
+        JSInterop.Mode = JSRuntimeMode.Loose;
+        Services.AddDashboardClient();
+        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes);
+        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
+    }
+
+    [Fact]
+    public async Task Classes_turn_from_grey_to_links_as_they_become_ready()
+    {
+        _fakes.Analysis = Samples.Analysis(AnalysisState.Running);
+        _fakes.View = Atlas(AnalysisState.Running, Samples.Class(0, "cat") with { Ready = false }, Samples.Class(1, "dog") with { Ready = false });
+        var page = Render<Analysis>(p => p.Add(a => a.Id, "0123456789ab"));
+        Assert.Equal(2, page.FindAll(".tile.grey").Count);
+
+        _fakes.View = Atlas(AnalysisState.Running, Samples.Class(0, "cat"), Samples.Class(1, "dog") with { Ready = false });
+        await page.InvokeAsync(() => _fakes.Publish(Progress(2, AnalysisState.Running, 0)));
+        page.WaitForAssertion(() => Assert.Equal("/analyses/0123456789ab/classes/0", page.Find("a.tile").GetAttribute("href")));
+        Assert.Equal("1 of 2 ready", page.Find("[data-testid=ready-count]").TextContent);
+    }
+
+    [Fact]
+    public async Task A_stale_message_changes_nothing()
+    {
+        _fakes.Analysis = Samples.Analysis(AnalysisState.Running);
+        _fakes.View = Atlas(AnalysisState.Running);
+        var page = Render<Analysis>(p => p.Add(a => a.Id, "0123456789ab"));
+        await page.InvokeAsync(() => _fakes.Publish(Progress(5, AnalysisState.Running) with { Message = "newer" }));
+        await page.InvokeAsync(() => _fakes.Publish(Progress(4, AnalysisState.Running) with { Message = "older" }));
+        page.WaitForAssertion(() => Assert.Contains("newer", page.Markup));
+        Assert.DoesNotContain("older", page.Markup);
+    }
+
+    [Fact]
+    public async Task A_failed_run_shows_its_message_and_can_be_resumed_but_not_cancelled()
+    {
+        _fakes.Analysis = Samples.Analysis(AnalysisState.Running);
+        _fakes.View = Atlas(AnalysisState.Running);
+        var page = Render<Analysis>(p => p.Add(a => a.Id, "0123456789ab"));
+        page.FindAll("button").Single(b => b.TextContent.Contains("Cancel")).Click();
+        Assert.Equal(1, _fakes.Cancelled);
+
+        _fakes.Analysis = Samples.Analysis(AnalysisState.Failed);
+        await page.InvokeAsync(() => _fakes.Publish(Progress(9, AnalysisState.Failed) with { Message = "The disk is full. Free some space and resume." }));
+        page.WaitForAssertion(() => Assert.Contains("The disk is full.", page.Find("[role=alert]").TextContent));
+        Assert.Contains(page.FindAll("button"), b => b.TextContent.Contains("Resume"));
+        Assert.DoesNotContain(page.FindAll("button"), b => b.TextContent.Contains("Cancel"));
+    }
+
+    [Fact]
+    public async Task A_page_that_is_left_stops_listening()
+    {
+        _fakes.View = Atlas(AnalysisState.Completed);
+        Render<Analysis>(p => p.Add(a => a.Id, "0123456789ab"));
+        Assert.Equal(1, _fakes.Listeners);
+        await DisposeComponentsAsync();
+        Assert.Equal(0, _fakes.Listeners);
+    }
+
+    [Fact]
+    public void An_unknown_analysis_is_said_to_be_missing()
+    {
+        _fakes.Analysis = null;
+        var page = Render<Analysis>(p => p.Add(a => a.Id, "ffffffffffff"));
+        Assert.Contains("There is no such analysis", page.Find("h1").TextContent);
+    }
+
+    [Fact]
+    public void Home_without_analyses_says_what_to_bring()
+    {
+        _fakes.Analysis = null;
+        var page = Render<Home>();
+        Assert.Contains("No analysis yet", page.Find("h2").TextContent);
+        Assert.Equal("/new", page.Find(".empty a").GetAttribute("href"));
+    }
+
+    [Fact]
+    public void The_atlas_searches_by_its_address()
+    {
+        _fakes.View = Atlas(AnalysisState.Completed, Samples.Class(0, "cat", strongest: [Samples.Tile(1, 0.6)]), Samples.Class(1, "dog", strongest: [Samples.Tile(2, 0.4)]));
+        Services.GetRequiredService<NavigationManager>().NavigateTo("/analyses/0123456789ab/atlas?search=do");
+        var page = Render<AtlasPage>(p => p.Add(a => a.Id, "0123456789ab"));
+        Assert.Equal("1 of 2 classes", page.Find(".tools [role=status]").TextContent);
+    }
+
+    [Fact]
+    public void A_verdict_by_key_is_kept_shown_and_taken_back()
+    {
+        _fakes.Outliers.AddRange([Samples.Sample(7, "rare", score: 0.9), Samples.Sample(8, "rare", score: 0.8)]);
+        _fakes.View = Atlas(AnalysisState.Completed, Samples.Class(0, "cat"));
+        var page = Render<OutliersPage>(p => p.Add(o => o.Id, "0123456789ab"));
+        page.Find("[data-row='7']").Click();
+        page.Find("[aria-keyshortcuts=r]").Click();
+        Assert.Equal([new(7, "remove")], _fakes.Verdicts);
+        Assert.Equal("Remove", page.Find("[data-row='7'] .verdict").TextContent);
+        Assert.Equal("true", page.Find("[data-row='8']").GetAttribute("aria-current"));
+
+        page.Find("[aria-keyshortcuts=u]").Click();
+        Assert.Equal(new FakeServices.VerdictCall(7, null), _fakes.Verdicts[^1]);
+        Assert.Empty(page.FindAll(".verdict"));
+    }
+
+    private static AtlasView Atlas(AnalysisState state, params ClassTile[] classes) => new() { Analysis = Samples.Analysis(state), Classes = classes };
+
+    private static AnalysisProgress Progress(long sequence, AnalysisState state, params int[] ready) =>
+        new() { AnalysisId = "0123456789ab", Sequence = sequence, State = state, ReadyClasses = ready };
+}
