@@ -37,6 +37,9 @@ internal sealed class DataFolders
     /// <summary>The run folder of an analysis.</summary>
     public string Run(string id) => Path.Combine(Runs, id);
 
+    private static AnalysisException FullDisk(string root, Exception? fault) => new(
+        $"The disk that holds the data directory {root} is full.", "Free some space, or choose another place with --data-directory.", fault);
+
     /// <summary>Makes the folders and proves that they can be written.</summary>
     /// <exception cref="AnalysisException">The data directory cannot be used; says why and what to do.</exception>
     public void Prepare()
@@ -53,6 +56,11 @@ internal sealed class DataFolders
                 File.SetUnixFileMode(Keys, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             }
 
+            if (Disk.IsNearlyFull(Root))
+            {
+                throw FullDisk(Root, null);
+            }
+
             var probe = Path.Combine(Root, $".probe-{Environment.ProcessId}");
             File.WriteAllBytes(probe, new byte[4096]);
             File.Delete(probe);
@@ -60,7 +68,7 @@ internal sealed class DataFolders
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw Disk.IsFull(fault)
-                ? new AnalysisException($"The disk that holds the data directory {Root} is full.", "Free some space, or choose another place with --data-directory.", fault)
+                ? FullDisk(Root, fault)
                 : new AnalysisException($"The data directory {Root} cannot be written: {fault.Message}", "Choose a folder that you may write to with --data-directory, or change the folder's permissions.", fault);
         }
     }

@@ -33,6 +33,20 @@ internal static class Disk
         return false;
     }
 
+    /// <summary>True where so little space is left that not even the catalogue can work; false where that cannot be learnt.</summary>
+    public static bool IsNearlyFull(string folder)
+    {
+        const long least = 4 << 20;
+        try
+        {
+            return new DriveInfo(folder) is { TotalSize: > 0, AvailableFreeSpace: < least };
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Free bytes where the folder lies; 0 where that cannot be learnt.</summary>
     public static long FreeBytes(string folder)
     {
