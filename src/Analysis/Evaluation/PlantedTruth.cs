@@ -210,7 +210,7 @@ public static class PlantedTruth
         var even = tensor(Enumerable.Range(0, positive.Length).Where(i => i % 2 == 0).ToArray());
         var odd = Enumerable.Range(0, positive.Length).Where(i => i % 2 == 1).ToArray();
         var mean = pooled.mean([0L]);
-        var std = pooled.std(0, unbiased: false) + 1e-9;
+        var std = (pooled - mean).pow(2).mean([0L]).sqrt() + 1e-9;
         var x = (pooled - mean) / std;
         var train = x.index_select(0, even);
         var y = tensor(positive.Select(p => p ? 1.0 : 0.0).ToArray()).index_select(0, even).unsqueeze(1);

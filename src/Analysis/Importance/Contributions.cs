@@ -85,8 +85,8 @@ public abstract class Contributions
         using var guard = no_grad();
         var centred = pooled - Mean.to(pooled.device);
         var codes = NonNegativeEncoding.Encode(centred, vectors).Codes;
-        var left = (centred - codes.ToTensor(pooled.device).mm(vectors)).norm(1);
-        var residual = DenseMatrix.FromTensor((left / pooled.norm(1)).unsqueeze(0)).Row(0).ToArray();
+        var left = (centred - codes.ToTensor(pooled.device).mm(vectors)).pow(2).sum([1L]).sqrt();
+        var residual = DenseMatrix.FromTensor((left / pooled.pow(2).sum([1L]).sqrt()).unsqueeze(0)).Row(0).ToArray();
         return (codes, residual);
     }
 }
