@@ -16,6 +16,12 @@ namespace Analysis.Atlas;
 /// <param name="Rows">Rows of its images, ascending.</param>
 public sealed record ClassRows(ClassDescription Description, int[] Rows);
 
+/// <summary>Mean activation of a class.</summary>
+/// <param name="Class">Index of the class.</param>
+/// <param name="Name">Name for display.</param>
+/// <param name="Mean">Mean pooled activation. Length C.</param>
+public sealed record ClassMean(int Class, string Name, double[] Mean);
+
 /// <summary>Everything that is written for one class.</summary>
 /// <param name="Atlas">What pages show.</param>
 /// <param name="Arrays">Per-image arrays.</param>
@@ -43,6 +49,12 @@ public sealed class ClassAtlasBuilder
     /// <summary>Vectors whose two halves agree less than this are noise, not concepts, and left out.</summary>
     public const double LeastStability = 0.5;
 
+    /// <summary>Most similar classes that a class is contrasted with.</summary>
+    public const int Rivals = 2;
+
+    /// <summary>Fewest concepts asked for that leave room for the contrasts with rivals whatever their contribution.</summary>
+    private const int RoomForRivals = 5;
+
     /// <summary>Share of a class's images that are clustered when a direction is refined on the class alone.</summary>
     public const double OwnShare = 0.15;
 
@@ -60,6 +72,7 @@ public sealed class ClassAtlasBuilder
     private readonly SingularDirections _directions;
     private readonly Tensor _mean;
     private readonly ILookup<(int Direction, int End), BankVector> _bank;
+    private readonly IReadOnlyList<ClassMean> _classMeans;
 
     /// <summary>Creates a builder.</summary>
     /// <param name="network">The network.</param>
@@ -70,8 +83,10 @@ public sealed class ClassAtlasBuilder
     /// <param name="directions">Singular directions of the whole data set.</param>
     /// <param name="mean">Mean pooled activation m of the whole data set, C float64 on the CPU; not owned.</param>
     /// <param name="bank">Concept vectors of the whole data set.</param>
+    /// <param name="classMeans">Mean activation of each class that has images.</param>
     public ClassAtlasBuilder(
-        INetwork network, LayerInfo layer, AnalysisRequest request, ActivationStore store, SpatialActivations spatial, SingularDirections directions, Tensor mean, IReadOnlyList<BankVector> bank)
+        INetwork network, LayerInfo layer, AnalysisRequest request, ActivationStore store, SpatialActivations spatial, SingularDirections directions, Tensor mean,
+        IReadOnlyList<BankVector> bank, IReadOnlyList<ClassMean> classMeans)
     {
         _network = network;
         _layer = layer;
@@ -81,6 +96,7 @@ public sealed class ClassAtlasBuilder
         _directions = directions;
         _mean = mean;
         _bank = bank.ToLookup(b => (b.Direction, b.End));
+        _classMeans = classMeans;
     }
 
     /// <summary>Builds one class.</summary>
@@ -113,7 +129,7 @@ public sealed class ClassAtlasBuilder
         if (candidates.Count > _request.Concepts)
         {
             var first = contributions.Compute(pooled, Stack(candidates), rows, outputs, cancellation);
-            candidates = [.. Strength(first, candidates.Count).Take(_request.Concepts).Select(i => candidates[i])];
+            candidates = Keep(candidates, Strength(first, candidates.Count));
         }
 
         var encoded = contributions.Compute(pooled, Stack(candidates), rows, outputs, cancellation);
@@ -171,6 +187,11 @@ public sealed class ClassAtlasBuilder
             notes.Add("The relevance of directions is undefined here (too few images are predicted as this class, or as others): the strongest directions of the data set are used.");
         }
 
+        foreach (var rival in RivalContrasts(members))
+        {
+            Add(rival);
+        }
+
         for (var place = 0; place < chosen.Count; place++)
         {
             using var scope = NewDisposeScope();
@@ -180,7 +201,7 @@ public sealed class ClassAtlasBuilder
             double? z = double.IsNaN(relevance[direction]) ? null : relevance[direction];
             foreach (var shared in _bank[(direction, end)])
             {
-                Add(new Candidate(shared.Vector, direction, shared.Cluster, z, double.IsNaN(shared.Stability) ? null : shared.Stability));
+                Add(new Candidate(shared.Vector, direction, shared.Cluster < 0 ? null : shared.Cluster, z, double.IsNaN(shared.Stability) ? null : shared.Stability));
             }
 
             if (place >= OwnDirections)
@@ -215,6 +236,48 @@ public sealed class ClassAtlasBuilder
             {
                 found.Add(candidate);
             }
+        }
+    }
+
+    /// <summary>The strongest, among them always the contrasts with rivals: they tell what decides between similar classes.</summary>
+    private List<Candidate> Keep(List<Candidate> candidates, int[] order)
+    {
+        var reserved = _request.Concepts >= RoomForRivals ? order.Where(i => candidates[i].Rival is not null).ToHashSet() : [];
+        var free = _request.Concepts - reserved.Count;
+        var kept = order.Where(i => reserved.Contains(i) || free-- > 0).ToHashSet();
+        return [.. order.Where(kept.Contains).Select(i => candidates[i])];
+    }
+
+    /// <summary>Contrasts with the means of the classes that point most nearly the same way from the mean of the data set.</summary>
+    private IEnumerable<Candidate> RivalContrasts(ClassRows members)
+    {
+        var own = _classMeans.FirstOrDefault(c => c.Class == members.Description.Index);
+        if (own is null)
+        {
+            yield break;
+        }
+
+        var origin = DenseMatrix.FromTensor(_mean.unsqueeze(0)).Row(0).ToArray();
+        var others = _classMeans.Where(c => c.Class != own.Class).ToArray();
+        var similarity = Array.ConvertAll(others, c => Vectors.Cosine(Difference(own.Mean, origin), Difference(c.Mean, origin)));
+        foreach (var i in Ranks.Descending(similarity).Take(Rivals))
+        {
+            var difference = Difference(own.Mean, others[i].Mean);
+            if (!RobustStatistics.IsDegenerate(Vectors.Norm(difference), Vectors.Norm(own.Mean)))
+            {
+                yield return new Candidate(Vectors.Unit(difference), null, null, null, null, others[i].Name);
+            }
+        }
+
+        static double[] Difference(double[] a, double[] b)
+        {
+            var result = new double[a.Length];
+            for (var i = 0; i < a.Length; i++)
+            {
+                result[i] = a[i] - b[i];
+            }
+
+            return result;
         }
     }
 
@@ -265,6 +328,11 @@ public sealed class ClassAtlasBuilder
             if (candidate.Direction is { } d && _directions.NearDegenerate[d])
             {
                 conceptNotes.Add("Its direction has a neighbour with almost the same singular value: only the plane of the two is certain.");
+            }
+
+            if (candidate.Rival is not null)
+            {
+                conceptNotes.Add($"Sets the class apart from {candidate.Rival}.");
             }
 
             if (candidate.Stability is < 0.8)
@@ -383,5 +451,5 @@ public sealed class ClassAtlasBuilder
         return (from, to, bins);
     }
 
-    private sealed record Candidate(double[] Vector, int? Direction, int? Cluster, double? Relevance, double? Stability);
+    private sealed record Candidate(double[] Vector, int? Direction, int? Cluster, double? Relevance, double? Stability, string? Rival = null);
 }

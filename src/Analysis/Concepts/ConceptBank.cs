@@ -9,7 +9,7 @@ namespace Analysis.Concepts;
 /// <summary>A unique concept vector found on the whole data set.</summary>
 /// <param name="Direction">Singular direction.</param>
 /// <param name="End">+1 for the images that project furthest on the direction, −1 for those that project furthest against it.</param>
-/// <param name="Cluster">Number of the cluster on that end.</param>
+/// <param name="Cluster">Number of the cluster on that end; <see cref="ConceptBank.WholeEnd"/> for all its images, <see cref="ConceptBank.DirectionItself"/> for the direction.</param>
 /// <param name="Vector">Unit contrast of the cluster's mean with the mean of the data set. Length C.</param>
 /// <param name="Stability">Cosine between the contrasts of two random halves of the cluster; NaN for fewer than 10 images.</param>
 public sealed record BankVector(int Direction, int End, int Cluster, double[] Vector, double Stability);
@@ -17,11 +17,19 @@ public sealed record BankVector(int Direction, int End, int Cluster, double[] Ve
 /// <summary>
 /// Unique concept vectors of a data set (Graziani et al. 2023, METHODS 1.3): for each end of a direction the images of the
 /// whole data set that project furthest are clustered, and each cluster gives a vector. Found once for all classes, so that
-/// classes which rely on the same pattern share the very same concept. A vector is the contrast with the mean of the data
+/// classes which rely on the same pattern share the very same concept. The direction itself and the whole end stay beside
+/// the clusters: a pattern that several classes show (stripes, say) is one direction, whose clusters are already single
+/// classes. A vector is the contrast with the mean of the data
 /// set: plain cluster means share the strong common component (cosines around 0.95) and would all look alike.
 /// </summary>
 public static class ConceptBank
 {
+    /// <summary>Cluster number of the vector of all images on an end, where the end was split.</summary>
+    public const int WholeEnd = -1;
+
+    /// <summary>Cluster number of the direction itself, oriented to the end.</summary>
+    public const int DirectionItself = -2;
+
     private const int Part = 2048;
     private const int FewestForStability = 10;
 
@@ -61,6 +69,13 @@ public static class ConceptBank
                     }
                 }
 
+                if (refined.Concepts.Count > 1 && Contrast.Of(pooled, [.. Enumerable.Range(0, top)], mean) is { } whole)
+                {
+                    bank.Add(new BankVector(chosen[j], end, WholeEnd, whole, Stability(pooled, [.. Enumerable.Range(0, top)], mean, seed)));
+                }
+
+                var itself = DenseMatrix.FromTensor((directions.Vectors[chosen[j]] * end).unsqueeze(0)).Row(0).ToArray();
+                bank.Add(new BankVector(chosen[j], end, DirectionItself, itself, double.NaN));
                 progress(++ends);
             }
         }

@@ -50,7 +50,7 @@ public sealed record TruthReport
     /// <summary>Attributes, where the truth lists them.</summary>
     public IReadOnlyList<AttributeReport> Attributes { get; init; } = [];
 
-    /// <summary>Attributes whose probe reaches an AUC of 0.9.</summary>
+    /// <summary>Attributes that the network can separate: a linear probe reaches a held-out AUC of 0.95.</summary>
     public int SeparableAttributes { get; init; }
 
     /// <summary>Share of these that some concept finds with an AUC of at least 0.9; null without attributes.</summary>
@@ -87,6 +87,7 @@ public static class PlantedTruth
     public const int Top = 300;
 
     private const double Found = 0.9;
+    private const double Separable = 0.95;
     private const int SmallestSupport = 10;
 
     /// <summary>Evaluates.</summary>
@@ -178,7 +179,9 @@ public static class PlantedTruth
         var pooled = file.Load("pooled").index_select(0, tensor(usable)).to(ScalarType.Float64);
         var projections = DenseMatrix.FromTensor(pooled.mm(file.Load("concept_vectors").to(ScalarType.Float64).t()));
         var ranks = Enumerable.Range(0, projections.Columns).Select(c => Ranks.Average(projections.Column(c))).ToArray();
-        var values = usable.SelectMany(i => attributes[samples[i].Path].Select(a => $"{a.Key}={a.Value}")).Distinct().Order(StringComparer.Ordinal);
+        var values = usable.SelectMany(i => attributes[samples[i].Path].Select(a => $"{a.Key}={a.Value}")).Distinct()
+            // The absence of a mark is no pattern of its own.
+            .Where(v => !v.EndsWith("=False", StringComparison.OrdinalIgnoreCase) && !v.EndsWith("=none", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal);
         var reports = new List<AttributeReport>();
         foreach (var value in values)
         {
@@ -194,7 +197,7 @@ public static class PlantedTruth
             reports.Add(new AttributeReport(value, support, ProbeAuc(pooled, positive), aucs[best], concepts[best].Id));
         }
 
-        var separable = reports.Where(r => r.ProbeAuc >= Found).ToList();
+        var separable = reports.Where(r => r.ProbeAuc >= Separable).ToList();
         return report with
         {
             Attributes = reports,

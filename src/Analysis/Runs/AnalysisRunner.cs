@@ -105,7 +105,7 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
 
             var bank = BankStage.Run(plan, store, classes, directions, mean, scores, Path.Combine(Artifact(plan.ConceptsKey), "bank.safetensors"), reporter, cancellation);
             reporter.Begin("concepts", classes.Count);
-            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, bank);
+            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, bank, BankStage.ClassMeans(store, classes, Array.ConvertAll(samples, s => s.Predicted), cancellation));
             var conceptsReused = ConceptsStage.Run(
                 classes,
                 builder,

@@ -50,7 +50,7 @@ public sealed class RunPlan : IDisposable
         DirectionsKey = ArtifactKey.Of("directions/1", ActivationsKey);
         RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
         ConceptsKey = ArtifactKey.Of(
-            "concepts/1", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
+            "concepts/4", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
         OutliersKey = ArtifactKey.Of("outliers/1", ConceptsKey);
     }
 

@@ -34,4 +34,20 @@ internal static class BankStage
         reporter.End("bank", reused);
         return ConceptBank.Read(path);
     }
+
+    /// <summary>Mean pooled activation of every class that has images: of those recognised as the class, so that wrong labels do not blur it, where there are enough.</summary>
+    public static IReadOnlyList<ClassMean> ClassMeans(ActivationStore store, IReadOnlyList<ClassRows> classes, int[] predicted, CancellationToken cancellation)
+    {
+        const int Fewest = 5;
+        var means = new List<ClassMean>();
+        foreach (var members in classes.Where(c => c.Rows.Length > 0))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var right = members.Rows.Where(r => predicted[r] == members.Description.Label).ToArray();
+            using var pooled = store.GatherTensor("pooled.0", right.Length >= Fewest ? right : members.Rows);
+            means.Add(new ClassMean(members.Description.Index, members.Description.DisplayName, DenseMatrix.FromTensor(pooled).ColumnMeans()));
+        }
+
+        return means;
+    }
 }
