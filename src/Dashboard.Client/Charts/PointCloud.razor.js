@@ -122,7 +122,7 @@ class Plot {
     delete this.root.dataset.count;
     this.redraw();
     try {
-      const response = await fetch(this.options.url);
+      const response = await fetch(this.options.url, { priority: 'high' });
       if (!response.ok) throw new Error(response.status === 404 ? 'The points of this class are not ready yet.' : 'The points could not be read.');
       const points = parse(await response.arrayBuffer());
       if (mine !== this.generation) return;

@@ -22,13 +22,18 @@ public static class Format
         }
 
         var percent = share * 100;
+        if (decimals is null && Math.Abs(percent) is > 0 and < 0.05)
+        {
+            return percent > 0 ? "<0.1%" : "0%";
+        }
+
         var digits = decimals ?? (Math.Abs(percent) is > 0 and < 1 ? 1 : 0);
         var text = Math.Abs(percent).ToString("N" + digits, C);
         var isZero = text.All(c => c is '0' or '.' or ',');
         return (percent < 0 && !isZero ? "−" : "") + text + "%";
     }
 
-    /// <summary>A number with three significant digits and a proper minus sign.</summary>
+    /// <summary>A number with about three significant digits, at most three decimals, and a proper minus sign.</summary>
     public static string Number(double value)
     {
         if (double.IsNaN(value))
@@ -44,7 +49,8 @@ public static class Format
             >= 100 => size.ToString("0", C),
             >= 10 => size.ToString("0.0", C),
             >= 0.01 => size.ToString("0.00", C),
-            _ => size.ToString("0.0e0", C),
+            >= 0.0005 => size.ToString("0.000", C),
+            _ => "0",
         };
         return (value < 0 && text.Any(c => c is > '0' and <= '9') ? "−" : "") + text;
     }

@@ -27,6 +27,7 @@ public static class Glossary
         ["contribution"] = "Part of the logit that comes from one concept. The contributions, what no concept explains, and the bias add up to the logit.",
         ["runner-up"] = "The class with the second-highest score.",
         ["unexplained"] = "Part of the score that none of the class's concepts accounts for.",
+        ["not explained by a concept"] = "Part of the score that none of the class's concepts accounts for.",
         ["bias"] = "The constant that the network adds to this class's score whatever the image shows.",
         ["shared concept"] = "Concepts of different classes that point in nearly the same direction: the network uses the same thing for several classes.",
         ["cosine"] = "Similarity of two directions: 1 is the same, 0 is unrelated, −1 is opposite.",

@@ -236,7 +236,7 @@ public static class Sentences
 
         var rank = sample.OutlierRank is { } place ? $" It is number {Format.Count(place)} of the most unusual." : "";
         return sample.OutlierKind.Length == 0
-            ? $"Nothing unusual: outlier score {Format.Number(score)} of 1.{rank}"
+            ? $"Nothing unusual: outlier score {Format.Number(score)} of 1."
             : $"{Capital(sample.OutlierReason.Length > 0 ? sample.OutlierReason : Names.KindMeaning(sample.OutlierKind)).TrimEnd('.')}. Outlier score {Format.Number(score)} of 1.{rank}";
     }
 

@@ -23,8 +23,11 @@ public static class Waterfall
     public static IReadOnlyList<WaterfallStep> Steps(IReadOnlyList<ContributionView> contributions, int largest = 8)
     {
         var concepts = contributions.Where(c => c.Concept is not null).OrderByDescending(c => Math.Abs(c.Value)).ToList();
-        var ordered = concepts.Take(largest).ToList();
-        var small = concepts.Skip(largest).ToList();
+
+        // What would be an invisible bar is not worth a row.
+        var least = 0.005 * contributions.Sum(c => Math.Abs(c.Value));
+        var ordered = concepts.Take(largest).TakeWhile(c => Math.Abs(c.Value) >= least).ToList();
+        var small = concepts.Skip(ordered.Count).ToList();
         if (small.Count == 1)
         {
             ordered.Add(small[0]);
