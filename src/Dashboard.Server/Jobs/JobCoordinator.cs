@@ -31,7 +31,7 @@ internal sealed class JobCoordinator(
     /// <summary>Deaths of the engine in a row, without another stage finished, after which a run fails.</summary>
     private const int MostFailures = 2;
 
-    private static readonly TimeSpan CancelGrace = TimeSpan.FromMilliseconds(600);
+    private static readonly TimeSpan CancelGrace = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan LostConnectionGrace = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(2);
 
@@ -103,7 +103,8 @@ internal sealed class JobCoordinator(
         await Task.WhenAny(active.Reported.Task, Task.Delay(CancelGrace, cancellation));
         if (!active.Reported.Task.IsCompleted)
         {
-            worker?.Kill();
+            Abandon(worker);
+            active.Abandoned.TrySetResult();
         }
 
         await active.Done.Task.WaitAsync(TimeSpan.FromSeconds(10), cancellation);
@@ -362,7 +363,7 @@ internal sealed class JobCoordinator(
         var ingesting = IngestAsync(active, stopping);
         RunLog.Append(active.RunFolder, $"The run starts in engine process {worker.Id}.");
         await hub.Clients.Client(connection).Run(new WorkItem(analysis.Id, active.Attempt, request, active.RunFolder, folders.Store));
-        var ended = await Task.WhenAny(active.Reported.Task, worker.Exited, ingesting).WaitAsync(stopping);
+        var ended = await Task.WhenAny(active.Reported.Task, active.Abandoned.Task, worker.Exited, ingesting).WaitAsync(stopping);
         if (ended == ingesting && ingesting.IsFaulted && !active.Reported.Task.IsCompleted && !worker.Exited.IsCompleted)
         {
             // The catalogue cannot take the results: the engine's work would be for nothing.
@@ -370,7 +371,13 @@ internal sealed class JobCoordinator(
             await ingesting;
         }
 
-        await Task.WhenAny(active.Reported.Task, worker.Exited).WaitAsync(stopping);
+        await Task.WhenAny(active.Reported.Task, active.Abandoned.Task, worker.Exited).WaitAsync(stopping);
+        if (active.Abandoned.Task.IsCompleted && !active.Reported.Task.IsCompleted)
+        {
+            RunLog.Append(active.RunFolder, $"Engine process {worker.Id} was ended.");
+            return (WorkOutcome.Cancelled, "");
+        }
+
         if (!active.Reported.Task.IsCompleted)
         {
             var code = await worker.Exited.WaitAsync(stopping);
@@ -529,6 +536,26 @@ internal sealed class JobCoordinator(
             : (null, null);
     }
 
+    /// <summary>Ends a worker without waiting for it; the next run gets a new one.</summary>
+    private void Abandon(WorkerProcess? worker)
+    {
+        if (worker is null)
+        {
+            return;
+        }
+
+        worker.Kill();
+        lock (_gate)
+        {
+            if (_worker == worker)
+            {
+                _worker = null;
+            }
+        }
+
+        _ = worker.Exited.ContinueWith(_ => worker.Dispose(), TaskScheduler.Default);
+    }
+
     private async Task KillUnlessBackAsync(WorkerProcess worker)
     {
         await Task.WhenAny(worker.Exited, Task.Delay(LostConnectionGrace));
@@ -600,6 +627,9 @@ internal sealed class JobCoordinator(
 
         /// <summary>A person wants it to stop.</summary>
         public TaskCompletionSource Stop { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>The worker did not stop in time and was ended.</summary>
+        public TaskCompletionSource Abandoned { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>Everything about this attempt is over.</summary>
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -14,12 +14,13 @@ internal sealed class WorkerProcess : IDisposable
     private WorkerProcess(Process process, string secret)
     {
         _process = process;
+        Id = process.Id;
         _secret = Encoding.UTF8.GetBytes(secret);
         Exited = WaitAsync();
     }
 
     /// <summary>Process id.</summary>
-    public int Id => _process.Id;
+    public int Id { get; }
 
     /// <summary>Completes with the exit code when the process has ended.</summary>
     public Task<int> Exited { get; }
