@@ -41,7 +41,7 @@ internal static class DashboardCommandLine
                 await Console.Error.WriteLineAsync(error.Message);
             }
 
-            await Console.Error.WriteLineAsync($"See '{Path.GetFileNameWithoutExtension(Environment.ProcessPath)} {PathOf(parsed.CommandResult)}--help'.");
+            await Console.Error.WriteLineAsync($"See '{Path.GetFileName(Environment.ProcessPath)} {PathOf(parsed.CommandResult)}--help'.");
             return Usage;
         }
 
