@@ -39,7 +39,7 @@ internal sealed class PatternDetector
 
     private const double NormalThreeQuarters = 0.6744897501960817;
     private const int CalibrationSamples = 2_000_000;
-    private const long BlockElements = 1 << 23;
+    private const long BlockElements = 1 << 21;
 
     private readonly OutlierInput _input;
     private readonly int[] _cell;
@@ -151,10 +151,8 @@ internal sealed class PatternDetector
         Array.Resize(ref ownRows, ownRows.Length / ownParts * ownParts);
         Array.Resize(ref others, others.Length / restParts * restParts);
 
-        var own = (Read(grid, ownRows, device) - mean) / scale;
-        var far = rest.index_select(1, tensor(others, device: device));
-        var ownNorm = own.pow(2).sum(2);
-        var farNorm = far.pow(2).sum(2);
+        var own = Reference((Read(grid, ownRows, device) - mean) / scale, ownParts);
+        var far = Reference(rest.index_select(1, tensor(others, device: device)), restParts);
         var position = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var i = 0; i < ownRows.Length; i++)
             position[_input.ContentHash[ownRows[i]]] = i;
@@ -165,18 +163,17 @@ internal sealed class PatternDetector
             cancellation.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
             var queries = (Read(grid, part, device) - mean) / scale;
-            var norm = queries.pow(2).sum(2, keepdim: true);
 
             // A sample and its copies are no neighbours of it.
-            var copies = new float[part.Length * ownRows.Length];
+            var copies = new List<long>();
             for (var i = 0; i < part.Length; i++)
             {
                 if (position.TryGetValue(_input.ContentHash[part[i]], out var at))
-                    copies[(i * ownRows.Length) + at] = float.PositiveInfinity;
+                    copies.Add(((long)i * ownRows.Length) + Place(at, ownRows.Length, ownParts));
             }
 
-            var within = Nearest(queries, norm, own, ownNorm, tensor(copies, [part.Length, ownRows.Length], device: device), ownParts);
-            var without = Nearest(queries, norm, far, farNorm, null, restParts);
+            var within = Nearest(queries, own, [.. copies]);
+            var without = Nearest(queries, far, []);
             var ratio = ((without + floor).log() - (within + floor).log()).t().contiguous().cpu().data<float>();
             for (var i = 0; i < part.Length; i++)
             {
@@ -187,18 +184,43 @@ internal sealed class PatternDetector
     }
 
     /// <summary>Distance to the nearest of each part, the middle one over the parts; cells×queries.</summary>
-    private static Tensor Nearest(Tensor queries, Tensor norm, Tensor reference, Tensor referenceNorm, Tensor? excluded, int parts)
+    /// <param name="queries">cells×q×C.</param>
+    /// <param name="reference">From <see cref="Reference"/>.</param>
+    /// <param name="excluded">Query × n + place of the reference for pairs that are no neighbours of each other.</param>
+    private static Tensor Nearest(Tensor queries, References reference, long[] excluded)
     {
         using var scope = NewDisposeScope();
-        var squared = bmm(queries, reference.transpose(1, 2)).mul_(-2).add_(norm).add_(referenceNorm.unsqueeze(1));
-        if (excluded is not null)
-            squared = squared.add_(excluded);
 
-        // Part p holds the references p, p + parts, …: rows are ascending, so parts mix early and late ones.
-        var nearest = squared.view(squared.shape[0], squared.shape[1], squared.shape[2] / parts, parts).amin([2L]);
+        // |q − r|² = |q|² + (|r|² − 2 q·r): one product, with |r|² as one more channel, gives all that the minimum depends on.
+        var distance = bmm(cat([queries * -2, ones_like(queries.narrow(2, 0, 1))], 2), reference.Transposed);
+        if (excluded.Length > 0)
+        {
+            distance.view(distance.shape[0], -1).index_fill_(1, tensor(excluded, device: queries.device), float.PositiveInfinity);
+        }
+
+        var nearest = distance.view(distance.shape[0], distance.shape[1], reference.Parts, distance.shape[2] / reference.Parts).amin([3L]);
         var (sorted, _) = nearest.sort(2);
-        return sorted.select(2, (parts - 1) / 2).clamp_min_(0).sqrt().MoveToOuterDisposeScope();
+        return sorted.select(2, (reference.Parts - 1) / 2).add(queries.pow(2).sum(2)).clamp_min_(0).sqrt().MoveToOuterDisposeScope();
     }
+
+    /// <summary>Prepares rows to be compared with.</summary>
+    /// <param name="rows">cells×n×C, n a multiple of the parts.</param>
+    /// <param name="parts">Number of parts.</param>
+    private static References Reference(Tensor rows, int parts)
+    {
+        // Part p holds the rows p, p + parts, …: rows are ascending, so parts mix early and late ones. Each part lies in one piece.
+        var order = arange(rows.shape[1], ScalarType.Int64, rows.device).view(-1, parts).t().reshape(-1);
+        var ordered = rows.index_select(1, order);
+        return new References(cat([ordered.transpose(1, 2), ordered.pow(2).sum(2).unsqueeze(1)], 1), parts);
+    }
+
+    /// <summary>Where row i of the original order lies in the order of <see cref="Reference"/>.</summary>
+    private static int Place(int row, int rows, int parts) => (row % parts * (rows / parts)) + (row / parts);
+
+    /// <summary>Rows to be compared with.</summary>
+    /// <param name="Transposed">cells×(C + 1)×n; the last channel is the squared length.</param>
+    /// <param name="Parts">Number of parts.</param>
+    private sealed record References(Tensor Transposed, int Parts);
 
     /// <summary>Median distance to a near reference of any class, per cell: cells×1.</summary>
     private static Tensor UsualDistance(Tensor rest)
@@ -207,8 +229,8 @@ internal sealed class PatternDetector
         var count = (int)(rest.shape[1] / RestParts) * RestParts;
         var references = rest.narrow(1, 0, count);
         var queries = references.narrow(1, 0, Math.Min(count, 300));
-        using var excluded = eye(queries.shape[1], count, device: rest.device).mul(1e30f);
-        var usual = Nearest(queries, queries.pow(2).sum(2, keepdim: true), references, references.pow(2).sum(2), excluded, RestParts);
+        var itself = Enumerable.Range(0, (int)queries.shape[1]).Select(i => ((long)i * count) + Place(i, count, RestParts)).ToArray();
+        var usual = Nearest(queries, Reference(references, RestParts), itself);
         var (sorted, _) = usual.sort(1);
         return sorted.narrow(1, sorted.shape[1] / 2, 1).add(1e-6).MoveToOuterDisposeScope();
     }
