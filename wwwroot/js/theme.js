@@ -23,6 +23,8 @@
       const handler = e => target.invokeMethodAsync('OnThemeChanged', e.detail.choice, e.detail.dark).catch(() => { });
       addEventListener('atlas-theme', handler);
       listeners.set(next, handler);
+      // From here on the page answers: tests wait for it, and styles may.
+      document.documentElement.dataset.live = '';
       return next++;
     },
     unlisten: id => { removeEventListener('atlas-theme', listeners.get(id)); listeners.delete(id); },

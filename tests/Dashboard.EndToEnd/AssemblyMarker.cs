@@ -1,4 +1,0 @@
-namespace Dashboard.EndToEnd;
-
-/// <summary>Marks the assembly.</summary>
-internal static class AssemblyMarker;

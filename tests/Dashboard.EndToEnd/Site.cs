@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Dashboard.Client.Contracts;
+using Microsoft.AspNetCore.SignalR.Client;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Dashboard.EndToEnd;
+
+/// <summary>The site as people start it: the built executable as a process of its own, a free port, an empty data directory.</summary>
+public sealed class Site : IAsyncDisposable
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _output = new();
+    private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private Site(Process process, string folder)
+    {
+        _process = process;
+        Folder = folder;
+    }
+
+    /// <summary>Everything that the site writes lies below.</summary>
+    public string Folder { get; }
+
+    /// <summary>Address without a slash at the end.</summary>
+    public string Address { get; private set; } = "";
+
+    public HttpClient Http { get; private set; } = default!;
+
+    /// <summary>What the host printed.</summary>
+    public string Output => string.Join('\n', _output);
+
+    public bool IsRunning => !_process.HasExited;
+
+    /// <summary>Images of the built-in sample: class folders.</summary>
+    public string SampleImages => Path.Combine(Folder, "data", "sample", "images");
+
+    /// <summary>Weights of the built-in sample's network.</summary>
+    public static string SampleNetwork => Path.Combine(Path.GetDirectoryName(Executable)!, "samples", "network", "sample.safetensors");
+
+    // artifacts/<backend>/bin/Dashboard.EndToEnd/<configuration>/ lies beside that of the server.
+    private static string Executable
+    {
+        get
+        {
+            var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+            var path = Path.Combine(own.Parent!.Parent!.FullName, "Dashboard.Server", own.Name, "Dashboard.Server" + (OperatingSystem.IsWindows() ? ".exe" : ""));
+            return File.Exists(path) ? path : throw new FileNotFoundException($"The server was not built: there is no {path}.");
+        }
+    }
+
+    public static async Task<Site> StartAsync()
+    {
+        var folder = Directory.CreateTempSubdirectory("atlas-e2e-").FullName;
+        var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = folder };
+        foreach (var argument in new[] { "--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(folder, "data"), "--data-root", folder, "--data-root", Path.GetDirectoryName(SampleNetwork)! })
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        var site = new Site(new Process { StartInfo = start, EnableRaisingEvents = true }, folder);
+        site._process.OutputDataReceived += (_, line) => site.Print(line.Data);
+        site._process.ErrorDataReceived += (_, line) => site.Print(line.Data);
+        site._process.Exited += (_, _) => site._address.TrySetException(new InvalidOperationException($"The site ended at its start:\n{site.Output}"));
+        site._process.Start();
+        site._process.BeginOutputReadLine();
+        site._process.BeginErrorReadLine();
+        try
+        {
+            site.Address = await site._address.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        }
+        catch
+        {
+            await site.DisposeAsync();
+            throw;
+        }
+
+        site.Http = new HttpClient { BaseAddress = new Uri(site.Address) };
+        return site;
+    }
+
+    public async Task<T> GetAsync<T>(string path) =>
+        (await Http.GetFromJsonAsync<T>(path, Json, TestContext.Current.CancellationToken))!;
+
+    public async Task<AnalysisSummary> StartRunAsync(NewAnalysis request)
+    {
+        var answer = await Http.PostAsJsonAsync("/api/analyses", request, Json, TestContext.Current.CancellationToken);
+        var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(answer.IsSuccessStatusCode, text);
+        return JsonSerializer.Deserialize<AnalysisSummary>(text, Json)!;
+    }
+
+    /// <summary>Waits for the sample's analysis to be queued, which follows the making of its images, by the list that Home shows.</summary>
+    public async Task<AnalysisSummary> SampleAsync()
+    {
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        for (var tries = 0; tries < 1200; tries++)
+        {
+            var list = await GetAsync<Paged<AnalysisSummary>>("/api/analyses?take=500");
+            if (list.Items.FirstOrDefault(item => item.IsSample) is { } sample)
+            {
+                return sample;
+            }
+
+            await pause.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+
+        throw new TimeoutException($"The sample was not queued within a minute:\n{Output}");
+    }
+
+    /// <summary>The complete sample atlas.</summary>
+    public async Task<AnalysisSummary> CompleteSampleAsync()
+    {
+        var sample = await SampleAsync();
+        var end = await WaitAsync(sample.Id, progress => progress.State is not (AnalysisState.Queued or AnalysisState.Running));
+        Assert.True(end.State == AnalysisState.Completed, end.Message);
+        return sample;
+    }
+
+    /// <summary>Waits, as a listener of the hub, until the progress of an analysis fulfils a condition.</summary>
+    public async Task<AnalysisProgress> WaitAsync(string id, Func<AnalysisProgress, bool> condition, int seconds = 120)
+    {
+        await using var hub = Connect();
+        var reached = new TaskCompletionSource<AnalysisProgress>(TaskCreationOptions.RunContinuationsAsynchronously);
+        AnalysisProgress? last = null;
+        hub.On<AnalysisProgress>(nameof(IAnalysisHubClient.Progress), progress =>
+        {
+            last = progress;
+            if (condition(progress))
+            {
+                reached.TrySetResult(progress);
+            }
+        });
+        await hub.StartAsync(TestContext.Current.CancellationToken);
+        await hub.InvokeAsync(nameof(IAnalysisHub.Subscribe), id, TestContext.Current.CancellationToken);
+        try
+        {
+            return await reached.Task.WaitAsync(TimeSpan.FromSeconds(seconds), TestContext.Current.CancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"Not reached within {seconds} s; the state is {JsonSerializer.Serialize(last, Json)}\n{Output}");
+        }
+    }
+
+    public HubConnection Connect() => new HubConnectionBuilder().WithUrl(Address + "/hubs/analyses").Build();
+
+    /// <summary>Process ids of the engine workers: children of the host.</summary>
+    public IReadOnlyList<int> Workers()
+    {
+        var found = new List<int>();
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+            {
+                continue;
+            }
+
+            try
+            {
+                // The name in brackets may hold anything; the state and the parent follow its end.
+                var stat = File.ReadAllText(Path.Combine(folder, "stat"));
+                if (stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1] == _process.Id.ToString(CultureInfo.InvariantCulture)
+                    && File.ReadAllText(Path.Combine(folder, "cmdline")).Split('\0').Contains("worker"))
+                {
+                    found.Add(id);
+                }
+            }
+            catch (IOException)
+            {
+                // It has ended since.
+            }
+        }
+
+        return found;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http?.Dispose();
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+
+        await _process.WaitForExitAsync(CancellationToken.None);
+        _process.Dispose();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private void Print(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        _output.Enqueue(line);
+        const string Announcement = "Concept Atlas: ";
+        if (line.StartsWith(Announcement, StringComparison.Ordinal))
+        {
+            _address.TrySetResult(line[Announcement.Length..].Trim().TrimEnd('/'));
+        }
+    }
+}
