@@ -115,7 +115,7 @@ public sealed record ConceptEntry
     /// <summary>Outputs whose weight vectors are most aligned with the concept, best first.</summary>
     public IReadOnlyList<ClassAlignment> Alignment { get; init; } = [];
 
-    /// <summary>Samples that show the concept most strongly, strongest first.</summary>
+    /// <summary>Samples in four bands, each strongest first.</summary>
     public IReadOnlyList<Exemplar> Exemplars { get; init; } = [];
 
     /// <summary>Histogram of the concept's activation over the class's images: 20 equal bins from <see cref="HistogramFrom"/> to <see cref="HistogramTo"/>.</summary>
@@ -142,7 +142,7 @@ public sealed record ClassAlignment(int Output, string Name, double Cosine);
 
 /// <summary>A sample that shows a concept, with where.</summary>
 /// <param name="Sample">Row of the sample.</param>
-/// <param name="Score">Activation a·v.</param>
+/// <param name="Score">Coefficient of the concept on the sample.</param>
 /// <param name="Left">Crop, as a share of the image's width.</param>
 /// <param name="Top">Crop, as a share of the image's height.</param>
 /// <param name="Width">Crop, as a share of the image's width.</param>

@@ -346,13 +346,13 @@ public sealed class ClassAtlasBuilder
                 Rank = i,
                 Direction = candidate.Direction,
                 Cluster = candidate.Cluster,
-                Importance = shares.Share[i],
-                ImportanceSpread = shares.Spread[i],
-                Prevalence = RobustStatistics.Mean(codes),
+                Importance = Rounding.Significant(shares.Share[i]),
+                ImportanceSpread = Rounding.Significant(shares.Spread[i]),
+                Prevalence = Rounding.Significant(RobustStatistics.Mean(codes)),
                 ActiveShare = codes.Count(c => c > 0) / (double)n,
-                Reliability = encoded.Effect[i],
-                Relevance = candidate.Relevance,
-                Stability = candidate.Stability,
+                Reliability = Rounding.Significant(encoded.Effect[i]),
+                Relevance = Round(candidate.Relevance),
+                Stability = Round(candidate.Stability),
                 Spread = ConceptMaps.ParticipationRatio(vectors.Row(i)),
                 Channel = channel[i],
                 ChannelCosine = cosine[i],
@@ -437,6 +437,8 @@ public sealed class ClassAtlasBuilder
             .OrderByDescending(c => c.Count).ThenBy(c => c.Output).Take(10)];
 
     private string OutputName(int output) => OutputNames.Of(_network, output);
+
+    private static double? Round(double? value) => value is { } number ? Rounding.Significant(number) : null;
 
     private static (double From, double To, int[] Bins) Histogram(double[] values)
     {

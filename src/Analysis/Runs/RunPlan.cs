@@ -19,6 +19,8 @@ public sealed class RunPlan : IDisposable
 
     private const int ShardImages = 256;
 
+    private static readonly HashSet<string> GenericNames = new(StringComparer.OrdinalIgnoreCase) { "images", "train", "test", "val", "validation", "data", "jpg", "img" };
+
     private RunPlan(AnalysisRequest request, IDataset dataset, INetwork network, LayerInfo layer, IReadOnlyList<int> samples, RunDescription description, ExtractionSpec spec)
     {
         Request = request;
@@ -50,7 +52,7 @@ public sealed class RunPlan : IDisposable
         DirectionsKey = ArtifactKey.Of("directions/1", ActivationsKey);
         RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
         ConceptsKey = ArtifactKey.Of(
-            "concepts/4", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
+            "concepts/5", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
         OutliersKey = ArtifactKey.Of("outliers/1", ConceptsKey);
     }
 
@@ -229,6 +231,10 @@ public sealed class RunPlan : IDisposable
         return [.. taken];
     }
 
+    /// <summary>"cifar10/test" says more than "test".</summary>
+    private static string NameOf(IDataset dataset) =>
+        GenericNames.Contains(dataset.Name) && Path.GetFileName(Path.GetDirectoryName(dataset.Root)) is { Length: > 0 } parent ? $"{parent}/{dataset.Name}" : dataset.Name;
+
     private static RunDescription Describe(IDataset dataset, INetwork network, LayerInfo layer, IReadOnlyList<int> samples, AnalysisRequest request)
     {
         IReadOnlyList<ClassDescription> classes;
@@ -249,7 +255,7 @@ public sealed class RunPlan : IDisposable
         {
             DatasetRoot = dataset.Root,
             DatasetFormat = dataset.Format,
-            DatasetName = dataset.Name,
+            DatasetName = NameOf(dataset),
             DatasetFingerprint = dataset.Fingerprint,
             Images = samples.Count,
             Classes = classes,

@@ -13,22 +13,25 @@ public static class ExemplarChooser
     private const int Others = 6;
 
     /// <summary>Chooses the exemplars of one concept.</summary>
-    /// <param name="projections">Activation (a − m)·v of each image of the class. Length n.</param>
-    /// <param name="coefficients">Coefficient u of each image. Length n.</param>
+    /// <param name="projections">Activation (a − m)·v of each image of the class; orders the images without the concept. Length n.</param>
+    /// <param name="coefficients">
+    /// Coefficient u of each image. Length n. It orders the images with the concept, since it is what the concept alone
+    /// explains: an image full of another concept projects far on similar ones too.
+    /// </param>
     /// <param name="rows">Rows of the images.</param>
     /// <param name="maps">Concept maps, for the crops.</param>
     /// <param name="concept">Number of the concept in the maps.</param>
     public static IReadOnlyList<Exemplar> Choose(double[] projections, double[] coefficients, int[] rows, ConceptMapSet maps, int concept)
     {
-        var order = Ranks.Descending(projections);
+        var order = Ranks.Descending(coefficients).Where(i => coefficients[i] > 0).ToArray();
         var used = new HashSet<int>();
         var result = new List<Exemplar>();
-        Take("top", order.Take(Strongest));
+        Take("top", order.Length > 0 ? order.Take(Strongest) : Ranks.Descending(projections).Take(Strongest));
 
-        var active = order.Where(i => coefficients[i] > 0 && !used.Contains(i)).ToArray();
+        var active = order.Where(i => !used.Contains(i)).ToArray();
         Take("median", active.Skip(Math.Max(0, (active.Length - Others) / 2)).Take(Others));
         Take("edge", active.Where(i => !used.Contains(i)).TakeLast(Others));
-        Take("counter", order.Reverse().Where(i => coefficients[i] <= 0 && !used.Contains(i)).Take(Others));
+        Take("counter", Ranks.Ascending(projections).Where(i => coefficients[i] <= 0 && !used.Contains(i)).Take(Others));
         return result;
 
         void Take(string band, IEnumerable<int> images)
@@ -38,7 +41,7 @@ public static class ExemplarChooser
                 if (used.Add(image))
                 {
                     var (left, top, width, height) = Crop(maps, image, concept);
-                    result.Add(new Exemplar(rows[image], projections[image], left, top, width, height, band));
+                    result.Add(new Exemplar(rows[image], Rounding.Significant(coefficients[image]), left, top, width, height, band));
                 }
             }
         }

@@ -17,6 +17,7 @@ internal static class EvaluateCommand
         command.Options.Add(result);
         command.Options.Add(truth);
         command.Options.Add(json);
+        command.Options.Add(GlobalOptions.DataDirectory);
         command.SetAction(parsed => CommandRunner.Run(_ =>
         {
             var report = PlantedTruth.Evaluate(Path.GetFullPath(parsed.GetValue(result)!), Path.GetFullPath(parsed.GetValue(truth)!));

@@ -18,6 +18,7 @@ internal static class InspectCommand
         command.Options.Add(dataset);
         command.Options.Add(architecture);
         command.Options.Add(images);
+        command.Options.Add(GlobalOptions.DataDirectory);
         command.SetAction(parsed => CommandRunner.Run(cancellation =>
         {
             var data = parsed.GetValue(dataset);

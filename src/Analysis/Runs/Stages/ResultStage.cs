@@ -45,6 +45,7 @@ internal static class ResultStage
         var concepts = atlases.SelectMany(a => a.Concepts.Select(c => (Atlas: a, Concept: c))).OrderBy(c => c.Concept.Id).ToList();
         var vectors = ReadVectors(inputs, folder, concepts.Count);
         var shared = ConceptMatching.Groups(vectors, [.. concepts.Select(c => c.Atlas.Class)], SharedCosine);
+        WriteShared(atlases, concepts.Select((c, i) => (c.Concept.Id, shared[i])).ToDictionary(c => c.Id, c => c.Item2), folder);
         ResultTables.Write(folder, "concepts", request.Tables, concepts.Select((c, i) => new ConceptRow
         {
             Id = c.Concept.Id,
@@ -78,6 +79,16 @@ internal static class ResultStage
         AtomicFile.WriteText(Path.Combine(folder, "manifest.json"), JsonSerializer.Serialize(manifest, AnalysisJson.Options));
         progress(5);
         return manifest;
+    }
+
+    /// <summary>Completes the class files: which concepts are shared is known only once all classes are there.</summary>
+    private static void WriteShared(List<ClassAtlas> atlases, Dictionary<int, int?> shared, string folder)
+    {
+        foreach (var atlas in atlases.Where(a => a.Concepts.Any(c => shared[c.Id] is not null)))
+        {
+            var complete = atlas with { Concepts = [.. atlas.Concepts.Select(c => c with { Shared = shared[c.Id] })] };
+            AtomicFile.WriteText(ClassArraysFile.AtlasPathOf(folder, atlas.Class), JsonSerializer.Serialize(complete, AnalysisJson.Line));
+        }
     }
 
     private static void Complete(Inputs inputs, string folder)
