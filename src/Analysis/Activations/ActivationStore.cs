@@ -79,18 +79,22 @@ public sealed class ActivationStore : IDisposable
     {
         var width = (int)RowShape(name).Aggregate(1L, (a, b) => a * b);
         var result = new T[checked(rows.Length * width)];
-        for (var i = 0; i < rows.Length;)
+
+        // By shard: only a few shards are mapped at a time, and rows in any order would map the same ones again and again.
+        var order = Enumerable.Range(0, rows.Length).ToArray();
+        Array.Sort(rows.ToArray(), order);
+        for (var i = 0; i < order.Length;)
         {
             // Rows of a class lie side by side, so that most copies are long runs.
-            var shard = ShardOf(rows[i]);
-            var first = rows[i];
+            var (at, first) = (order[i], rows[order[i]]);
+            var shard = ShardOf(first);
             var run = 1;
-            while (i + run < rows.Length && rows[i + run] == first + run && first + run < _offsets[shard + 1])
+            while (i + run < order.Length && order[i + run] == at + run && rows[order[i + run]] == first + run && first + run < _offsets[shard + 1])
             {
                 run++;
             }
 
-            Shard(shard).Rows<T>(name, first - _offsets[shard], run).CopyTo(result.AsSpan(i * width));
+            Shard(shard).Rows<T>(name, first - _offsets[shard], run).CopyTo(result.AsSpan(at * width));
             i += run;
         }
 

@@ -51,8 +51,10 @@ public sealed record StrategicGraph(
             strongest[i] = Largest(points.Row(i));
         }
 
-        var partition = StrategyClusters.Build(points, new StrategyOptions { Seed = seed });
+        // Both are single-threaded and independent of each other; the clusters need no tensors, so they may have another thread.
+        var clusters = Task.Run(() => StrategyClusters.Build(points, new StrategyOptions { Seed = seed }), CancellationToken.None);
         var layout = UmapLayout.Fit(points, new UmapOptions { Neighbours = Neighbours, Seed = seed }, cancellation);
+        var partition = clusters.GetAwaiter().GetResult();
         var quality = Math.Min(5, (n / 2) - 1);
         double? trustworthiness = quality >= 2 && n <= MostForQuality
             ? EmbeddingQuality.Trustworthiness(points, new DenseMatrix(n, 2, Array.ConvertAll(layout, v => (double)v)), quality)
