@@ -6,7 +6,7 @@ namespace Analysis.Activations;
 
 /// <summary>
 /// Reads what an extraction recorded: rows in sample order over all shards, memory-mapped, so that memory does not grow
-/// with the number of samples. For one thread at a time.
+/// with the number of samples. Safe for concurrent reading; reads wait for each other.
 /// </summary>
 public sealed class ActivationStore : IDisposable
 {
@@ -18,6 +18,7 @@ public sealed class ActivationStore : IDisposable
     private readonly int[] _offsets;
     private readonly LinkedList<(int Shard, SafetensorsFile File)> _open = new();
     private readonly Dictionary<string, (ElementType Type, long[] Shape)> _tensors = [];
+    private readonly Lock _gate = new();
 
     /// <summary>Opens the shards of a finished extraction.</summary>
     /// <param name="folder">The artefact's folder.</param>
@@ -94,7 +95,11 @@ public sealed class ActivationStore : IDisposable
                 run++;
             }
 
-            Shard(shard).Rows<T>(name, first - _offsets[shard], run).CopyTo(result.AsSpan(at * width));
+            lock (_gate)
+            {
+                Shard(shard).Rows<T>(name, first - _offsets[shard], run).CopyTo(result.AsSpan(at * width));
+            }
+
             i += run;
         }
 

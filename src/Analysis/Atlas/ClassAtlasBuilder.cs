@@ -33,7 +33,7 @@ public sealed record ClassResult(ClassAtlas Atlas, ClassArrays Arrays, float[] C
 /// <summary>
 /// Builds the atlas of one class: candidate directions by relevance, their refinement into unique concept vectors, the
 /// encoding of its images, contributions to the logit, maps, exemplars, the strategic cluster graph. Classes do not depend
-/// on each other, so each is a checkpoint. For one thread at a time (the network's).
+/// on each other, so each is a checkpoint. Safe for concurrent use where <see cref="NeedsNetwork"/> is false.
 /// </summary>
 public sealed class ClassAtlasBuilder
 {
@@ -98,6 +98,9 @@ public sealed class ClassAtlasBuilder
         _bank = bank.ToLookup(b => (b.Direction, b.End));
         _classMeans = classMeans;
     }
+
+    /// <summary>True where building a class runs the network: its head is not linear, or spatial activations were not kept.</summary>
+    public bool NeedsNetwork => _network.LinearHead(_layer.Name) is null || !_store.Has("maps");
 
     /// <summary>Builds one class.</summary>
     /// <param name="members">The class.</param>

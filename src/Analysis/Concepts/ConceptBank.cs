@@ -40,10 +40,11 @@ public static class ConceptBank
     /// <param name="mean">Mean pooled activation, C float64 on the CPU.</param>
     /// <param name="device">Device for the projections.</param>
     /// <param name="seed">Seed of clustering and halves.</param>
+    /// <param name="parallel">Ends refined at the same time.</param>
     /// <param name="progress">Called with the number of refined ends.</param>
     /// <param name="cancellation">Honoured between parts and directions.</param>
     public static IReadOnlyList<BankVector> Build(
-        ActivationStore store, SingularDirections directions, IReadOnlyList<int> chosen, Tensor mean, Device device, int seed, Action<int> progress, CancellationToken cancellation)
+        ActivationStore store, SingularDirections directions, IReadOnlyList<int> chosen, Tensor mean, Device device, int seed, int parallel, Action<int> progress, CancellationToken cancellation)
     {
         using var outer = NewDisposeScope();
         using var guard = no_grad();
@@ -51,36 +52,49 @@ public static class ConceptBank
         var vectors = directions.Vectors.index_select(0, tensor(chosen.ToArray())).to(device);
         var bank = new List<BankVector>();
         var ends = 0;
+        Lock gate = new();
         foreach (var end in new[] { 1, -1 })
         {
             var rows = Furthest(store, vectors * end, top, cancellation);
-            for (var j = 0; j < chosen.Count; j++)
+            Parallel.For(0, chosen.Count, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellation }, j =>
             {
-                cancellation.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                var images = rows.AsSpan(j * top, top).ToArray();
-                var pooled = store.GatherTensor("pooled.0", images).to(ScalarType.Float64);
-                var refined = ConceptRefinement.Refine(pooled, directions.Vectors[chosen[j]] * end, new RefinementOptions { Top = top, Seed = seed });
-                foreach (var concept in refined.Concepts)
+                var found = Refine(store, directions.Vectors, chosen[j], end, rows.AsSpan(j * top, top), mean, seed);
+                lock (gate)
                 {
-                    if (Contrast.Of(pooled, concept.Members, mean) is { } vector)
-                    {
-                        bank.Add(new BankVector(chosen[j], end, concept.Cluster, vector, Stability(pooled, concept.Members, mean, seed)));
-                    }
+                    bank.AddRange(found);
+                    progress(++ends);
                 }
-
-                if (refined.Concepts.Count > 1 && Contrast.Of(pooled, [.. Enumerable.Range(0, top)], mean) is { } whole)
-                {
-                    bank.Add(new BankVector(chosen[j], end, WholeEnd, whole, Stability(pooled, [.. Enumerable.Range(0, top)], mean, seed)));
-                }
-
-                var itself = DenseMatrix.FromTensor((directions.Vectors[chosen[j]] * end).unsqueeze(0)).Row(0).ToArray();
-                bank.Add(new BankVector(chosen[j], end, DirectionItself, itself, double.NaN));
-                progress(++ends);
-            }
+            });
         }
 
         return [.. bank.OrderBy(b => b.Direction).ThenByDescending(b => b.End).ThenBy(b => b.Cluster)];
+    }
+
+    /// <summary>Refines one end of one direction.</summary>
+    private static List<BankVector> Refine(ActivationStore store, Tensor vectors, int direction, int end, ReadOnlySpan<int> images, Tensor mean, int seed)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        var pooled = store.GatherTensor("pooled.0", images).to(ScalarType.Float64);
+        var oriented = vectors[direction] * end;
+        var refined = ConceptRefinement.Refine(pooled, oriented, new RefinementOptions { Top = images.Length, Seed = seed });
+        var found = new List<BankVector>();
+        foreach (var concept in refined.Concepts)
+        {
+            if (Contrast.Of(pooled, concept.Members, mean) is { } vector)
+            {
+                found.Add(new BankVector(direction, end, concept.Cluster, vector, Stability(pooled, concept.Members, mean, seed)));
+            }
+        }
+
+        int[] all = [.. Enumerable.Range(0, images.Length)];
+        if (refined.Concepts.Count > 1 && Contrast.Of(pooled, all, mean) is { } whole)
+        {
+            found.Add(new BankVector(direction, end, WholeEnd, whole, Stability(pooled, all, mean, seed)));
+        }
+
+        found.Add(new BankVector(direction, end, DirectionItself, DenseMatrix.FromTensor(oriented.unsqueeze(0)).Row(0).ToArray(), double.NaN));
+        return found;
     }
 
     /// <summary>Split-half stability of a cluster's contrast.</summary>

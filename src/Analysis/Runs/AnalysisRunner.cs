@@ -106,6 +106,9 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
             var bank = BankStage.Run(plan, store, classes, directions, mean, scores, Path.Combine(Artifact(plan.ConceptsKey), "bank.safetensors"), reporter, cancellation);
             reporter.Begin("concepts", classes.Count);
             var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, bank, BankStage.ClassMeans(store, classes, Array.ConvertAll(samples, s => s.Predicted), cancellation));
+            // Classes are many small problems: one thread for each serves them better than several threads for one.
+            var parallel = builder.NeedsNetwork || plan.Network.Device.type != DeviceType.CPU ? 1 : plan.Request.Threads;
+            set_num_threads(parallel > 1 ? 1 : plan.Request.Threads);
             var conceptsReused = ConceptsStage.Run(
                 classes,
                 builder,
@@ -113,6 +116,7 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
                 Array.ConvertAll(samples, s => s.Predicted),
                 Artifact(plan.ConceptsKey),
                 resultFolder,
+                parallel,
                 (index, done) =>
                 {
                     reporter.ClassReady(index);
@@ -120,6 +124,7 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
                 },
                 cancellation);
             reporter.End("concepts", conceptsReused);
+            set_num_threads(plan.Request.Threads);
 
             const int OutlierSteps = 100;
             reporter.Begin("outliers", OutlierSteps);

@@ -70,7 +70,7 @@ public sealed class ResumeTests(SampleRun sample) : IClassFixture<SampleRun>
         Assert.True(observer.Progress.Count >= 10);
         Assert.All(observer.Progress, p => Assert.Equal(Stages, p.Stages.Select(s => s.Name)));
         Assert.Equal(observer.Progress.Select(p => p.Sequence).Order(), observer.Progress.Select(p => p.Sequence));
-        Assert.Equal(Enumerable.Range(0, 10), observer.Ready);
+        Assert.Equal(Enumerable.Range(0, 10), observer.Ready.Order());
         Assert.Equal(400, observer.Listed);
         Assert.All(observer.Progress[^1].Stages, s => Assert.Equal(StageState.Done, s.State));
     }

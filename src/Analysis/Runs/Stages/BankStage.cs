@@ -27,7 +27,10 @@ internal static class BankStage
         var reused = File.Exists(path);
         if (!reused)
         {
-            var bank = ConceptBank.Build(store, directions, chosen, mean, plan.Network.Device, plan.Request.Seed, done => reporter.Advance("bank", done), cancellation);
+            var parallel = plan.Request.Threads;
+            set_num_threads(1);
+            var bank = ConceptBank.Build(store, directions, chosen, mean, plan.Network.Device, plan.Request.Seed, parallel, done => reporter.Advance("bank", done), cancellation);
+            set_num_threads(plan.Request.Threads);
             ConceptBank.Save(path, bank, plan.Layer.Channels);
         }
 

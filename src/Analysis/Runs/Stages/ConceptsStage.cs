@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Analysis.Atlas;
 using Analysis.Numerics;
@@ -15,7 +16,8 @@ internal static class ConceptsStage
     /// <param name="predicted">Predicted output of every row.</param>
     /// <param name="folder">The artefact's folder.</param>
     /// <param name="resultFolder">Result folder, into which finished classes are copied.</param>
-    /// <param name="ready">Called for each class, with the number of finished ones.</param>
+    /// <param name="parallel">Classes built at the same time; 1 where they need the network, which serves one thread.</param>
+    /// <param name="ready">Called for each class, with the number of finished ones, by one thread at a time.</param>
     /// <param name="cancellation">Honoured between classes and inside.</param>
     /// <returns>True where every class was there already.</returns>
     public static bool Run(
@@ -25,39 +27,62 @@ internal static class ConceptsStage
         int[] predicted,
         string folder,
         string resultFolder,
+        int parallel,
         Action<int, int> ready,
         CancellationToken cancellation)
     {
         Directory.CreateDirectory(folder);
         Directory.CreateDirectory(Path.GetDirectoryName(ClassArraysFile.PathOf(resultFolder, 0))!);
         var reused = true;
-        for (var i = 0; i < classes.Count; i++)
+        var done = 0;
+        Lock gate = new();
+        try
+        {
+            Parallel.ForEach(classes, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellation }, members =>
+            {
+                var there = One(members, builder, scores, predicted, folder, resultFolder, cancellation);
+                lock (gate)
+                {
+                    reused &= there;
+                    ready(members.Description.Index, ++done);
+                }
+            });
+        }
+        catch (AggregateException failures)
         {
             cancellation.ThrowIfCancellationRequested();
-            var members = classes[i];
-            var name = members.Description.Index.ToString("0000", CultureInfo.InvariantCulture);
-            var (arrays, atlas) = (Path.Combine(folder, name + ".safetensors"), Path.Combine(folder, name + ".json"));
-            // The text is written last: where it stands, the arrays do too.
-            if (!File.Exists(atlas) || !File.Exists(arrays))
-            {
-                reused = false;
-                var output = members.Description.Label ?? MostFrequent(members.Rows, predicted);
-                var result = members.Rows.Length == 0
-                    ? EmptyClass.Create(members.Description)
-                    : builder.Build(members, scores.Row(Math.Max(0, output)), cancellation);
-                Guard(arrays, () => ClassArraysFile.Write(arrays, result.Arrays, result.Coefficients, result.Vectors, result.Residual));
-                AtomicFile.WriteText(atlas, JsonSerializer.Serialize(result.Atlas, AnalysisJson.Line));
-            }
-
-            Guard(arrays, () =>
-            {
-                Copy(arrays, ClassArraysFile.PathOf(resultFolder, members.Description.Index));
-                Copy(atlas, ClassArraysFile.AtlasPathOf(resultFolder, members.Description.Index));
-            });
-            ready(members.Description.Index, i + 1);
+            // The first failure is the one to report; the others are most often the same.
+            ExceptionDispatchInfo.Capture(failures.InnerExceptions[0]).Throw();
         }
 
         return reused;
+    }
+
+    /// <summary>Builds one class where it is not there yet and copies it into the result folder.</summary>
+    private static bool One(
+        ClassRows members, ClassAtlasBuilder builder, DenseMatrix scores, int[] predicted, string folder, string resultFolder, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var name = members.Description.Index.ToString("0000", CultureInfo.InvariantCulture);
+        var (arrays, atlas) = (Path.Combine(folder, name + ".safetensors"), Path.Combine(folder, name + ".json"));
+        // The text is written last: where it stands, the arrays do too.
+        var there = File.Exists(atlas) && File.Exists(arrays);
+        if (!there)
+        {
+            var output = members.Description.Label ?? MostFrequent(members.Rows, predicted);
+            var result = members.Rows.Length == 0
+                ? EmptyClass.Create(members.Description)
+                : builder.Build(members, scores.Row(Math.Max(0, output)), cancellation);
+            Guard(arrays, () => ClassArraysFile.Write(arrays, result.Arrays, result.Coefficients, result.Vectors, result.Residual));
+            AtomicFile.WriteText(atlas, JsonSerializer.Serialize(result.Atlas, AnalysisJson.Line));
+        }
+
+        Guard(arrays, () =>
+        {
+            Copy(arrays, ClassArraysFile.PathOf(resultFolder, members.Description.Index));
+            Copy(atlas, ClassArraysFile.AtlasPathOf(resultFolder, members.Description.Index));
+        });
+        return there;
     }
 
     private static void Copy(string source, string target)
