@@ -89,7 +89,7 @@ public sealed class ResultFolderTests(SampleRun sample) : IClassFixture<SampleRu
     {
         var concepts = ResultTables.Read<ConceptRow>(sample.Result, "concepts").ToDictionary(c => c.Id);
         var exemplars = ResultTables.Read<ExemplarRow>(sample.Result, "exemplars").ToLookup(e => e.Concept);
-        Assert.NotEmpty(concepts.Values.Where(c => c.Shared is not null));
+        Assert.Contains(concepts.Values, c => c.Shared is not null);
         for (var i = 0; i < 10; i++)
         {
             var atlas = JsonSerializer.Deserialize<ClassAtlas>(File.ReadAllText(ClassArraysFile.AtlasPathOf(sample.Result, i)), AnalysisJson.Line)!;
