@@ -204,7 +204,7 @@ class Plot {
   fit() {
     if (!this.points || !this.w) return;
     const b = this.box;
-    this.fitZoom = Math.min((this.w - 60) / b.width, (this.h - 60) / b.height);
+    this.fitZoom = Math.min(Math.max(20, this.w - 60) / b.width, Math.max(20, this.h - 60) / b.height);
     this.view = { x: b.x0 + b.width / 2, y: b.y0 + b.height / 2, zoom: this.fitZoom };
     this.redraw();
   }
@@ -215,10 +215,12 @@ class Plot {
     const first = !this.w;
     this.ratio = Math.min(devicePixelRatio || 1, 2);
     for (const canvas of [this.surface, this.overlay]) { canvas.width = Math.round(w * this.ratio); canvas.height = Math.round(h * this.ratio); }
+    // Nobody has moved the picture yet: it is fitted anew, since the first size may be that of a page still being laid out.
+    const untouched = first || Math.abs(this.view.zoom / this.fitZoom - 1) < 1e-6;
     const factor = first ? 1 : Math.min(w / this.w, h / this.h);
     this.w = w;
     this.h = h;
-    if (first) this.fit();
+    if (untouched) this.fit();
     else { this.view.zoom *= factor; this.fitZoom *= factor; }
     this.draw();
   }
