@@ -56,7 +56,10 @@ public sealed class Site : IAsyncDisposable
 
     public static async Task<Site> StartAsync()
     {
-        var folder = Directory.CreateTempSubdirectory("atlas-e2e-").FullName;
+        // SITE_FOLDER: an empty folder of a name that may be seen in pictures.
+        var folder = Environment.GetEnvironmentVariable("SITE_FOLDER") is { Length: > 0 } named
+            ? Directory.CreateDirectory(named).FullName
+            : Directory.CreateTempSubdirectory("atlas-e2e-").FullName;
         var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = folder };
         foreach (var argument in new[] { "--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(folder, "data"), "--data-root", folder, "--data-root", Path.GetDirectoryName(SampleNetwork)! })
         {

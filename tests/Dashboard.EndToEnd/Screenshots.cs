@@ -1,0 +1,132 @@
+using Dashboard.Client.Contracts;
+using Dashboard.Client.Urls;
+using Microsoft.Playwright;
+using NetVips;
+using Xunit;
+using static Microsoft.Playwright.Assertions;
+
+namespace Dashboard.EndToEnd;
+
+/// <summary>
+/// Takes the pictures of docs/images from the sample atlas; run on demand only (docs/images/README.md). Written as a test
+/// because it needs the same browser and site, and fails where a page does.
+/// </summary>
+public sealed class Screenshots(Stage stage)
+{
+    private static readonly (string Name, ColorScheme Colours, int Width, int Height)[] Formats =
+    [
+        ("light-desktop", ColorScheme.Light, 1440, 900), ("dark-desktop", ColorScheme.Dark, 1440, 900),
+        ("light-phone", ColorScheme.Light, 390, 844), ("dark-phone", ColorScheme.Dark, 390, 844),
+    ];
+
+    /// <summary>Where the pictures go: SCREENSHOTS, or docs/images.</summary>
+    private static string Folder
+    {
+        get
+        {
+            if (Environment.GetEnvironmentVariable("SCREENSHOTS") is { Length: > 0 } chosen)
+            {
+                return Directory.CreateDirectory(chosen).FullName;
+            }
+
+            var at = new DirectoryInfo(AppContext.BaseDirectory);
+            while (!File.Exists(Path.Combine(at.FullName, "Dashboard.sln")))
+            {
+                at = at.Parent ?? throw new InvalidOperationException("The repository was not found above the tests.");
+            }
+
+            return Path.Combine(at.FullName, "docs", "images");
+        }
+    }
+
+    /// <summary>SCREENSHOTS_FULL=1 takes the whole length of each page instead of its first screen.</summary>
+    private static bool Full => Environment.GetEnvironmentVariable("SCREENSHOTS_FULL") == "1";
+
+    [Fact(Explicit = true)]
+    public async Task Every_page_is_photographed()
+    {
+        var site = stage.Site;
+        var visitors = new Dictionary<string, Visitor>();
+        foreach (var (name, colours, width, height) in Formats)
+        {
+            visitors[name] = await stage.VisitorAsync(width, height, colours);
+        }
+
+        var sample = await site.SampleAsync();
+        await Task.WhenAll(visitors.Values.Select(visitor => visitor.GoAsync(PageUrls.Analysis(sample.Id))));
+        await site.WaitAsync(sample.Id, progress => progress.State == AnalysisState.Completed || progress.ReadyClasses.Count >= 4);
+        await Task.WhenAll(visitors.Select(async visitor =>
+        {
+            await Expect(visitor.Value.Page.Locator("a.tile").Nth(1)).ToBeVisibleAsync();
+            await TakeAsync(visitor.Value, "analysis", visitor.Key);
+        }));
+        await site.CompleteSampleAsync();
+
+        // A class that shows much: several strategies, and outliers.
+        var atlas = await site.GetAsync<AtlasView>($"/api/analyses/{sample.Id}/atlas");
+        var tile = atlas.Classes.OrderByDescending(c => c.Confounded).ThenByDescending(c => c.Outliers).First();
+        var view = await site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/{tile.Index}");
+        var outliers = await site.GetAsync<Paged<SampleTile>>($"/api/analyses/{sample.Id}/outliers?kind=mislabelled&take=1");
+        var odd = outliers.Items.FirstOrDefault()?.Index ?? view.Strategies[0].Prototype;
+        var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(Site.SampleNetwork)}";
+        (string Name, string Address, Func<IPage, Task> Ready)[] pages =
+        [
+            ("home", PageUrls.Home, page => Expect(page.Locator(".featured img")).ToHaveCountAsync(4)),
+            ("new-data", chosen, page => Expect(page.Locator(".examples img")).ToHaveCountAsync(12)),
+            ("new-network", chosen + "&step=network", page => Expect(page.Locator(".layer").First).ToBeVisibleAsync()),
+            ("new-method", chosen + "&step=method", page => Expect(page.Locator(".preset").First).ToBeVisibleAsync()),
+            ("new-review", chosen + "&step=review", page => Expect(page.Locator(".costs")).ToBeVisibleAsync()),
+            ("atlas", PageUrls.Atlas(sample.Id), page => Expect(page.Locator(".tile").First).ToBeVisibleAsync()),
+            ("atlas-shared", PageUrls.Atlas(sample.Id, "shared"), _ => Task.CompletedTask),
+            ("atlas-outliers", PageUrls.Atlas(sample.Id, "outliers"), page => Expect(page.Locator(".kind").First).ToBeVisibleAsync()),
+            ("class", PageUrls.Class(sample.Id, tile.Index), async page =>
+            {
+                await Expect(page.Locator(".cloud-wait")).ToBeHiddenAsync();
+                await Expect(page.Locator(".gallery img").First).ToBeAttachedAsync();
+            }),
+            ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
+            ("sample", PageUrls.Sample(sample.Id, odd), page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
+            ("outliers", PageUrls.Outliers(sample.Id), async page =>
+            {
+                await page.Locator(".outlier-tile").First.ClickAsync();
+                await Expect(page.Locator(".detail .verdicts")).ToBeVisibleAsync();
+                await Expect(page.Locator(".detail .differences, .detail p").First).ToBeVisibleAsync();
+                if (!Full)
+                {
+                    await page.EvaluateAsync("scrollTo(0, 0)");
+                }
+            }),
+        ];
+        foreach (var (format, visitor) in visitors)
+        {
+            foreach (var (name, address, ready) in pages)
+            {
+                await visitor.GoAsync(address);
+                await ready(visitor.Page);
+                await TakeAsync(visitor, name, format);
+            }
+
+            visitor.AssertNoFault();
+            await visitor.DisposeAsync();
+        }
+    }
+
+    private static async Task TakeAsync(Visitor visitor, string page, string format)
+    {
+        // Charts and pictures in sight are drawn, the typeface is there, and nothing moves.
+        await visitor.Page.WaitForLoadStateAsync(LoadState.NetworkIdle);
+        await Expect(visitor.Page.Locator(".skeleton")).ToHaveCountAsync(0);
+        if (Full)
+        {
+            // Pictures further down are loaded when they come near.
+            await visitor.Page.EvaluateAsync("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading = 'eager')");
+        }
+
+        await visitor.Page.EvaluateAsync("() => Promise.all([document.fonts.ready, ...[...document.images].filter(i => !i.complete && i.loading !== 'lazy').map(i => i.decode().catch(() => {}))])");
+        var bytes = await visitor.Page.ScreenshotAsync(new() { Animations = ScreenshotAnimations.Disabled, FullPage = Full });
+        // 256 colours a picture keep the folder small; photographs stay faithful by dithering.
+        using var image = Image.NewFromBuffer(bytes);
+        using var flat = image.HasAlpha() ? image.Flatten() : image.Copy();
+        flat.Pngsave(Path.Combine(Folder, $"{page}-{format}.png"), compression: 9, palette: true, q: 90, effort: 8, keep: Enums.ForeignKeep.None);
+    }
+}
