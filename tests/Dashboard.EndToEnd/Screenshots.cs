@@ -68,7 +68,7 @@ public sealed class Screenshots(Stage stage)
         var view = await site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/{tile.Index}");
         var outliers = await site.GetAsync<Paged<SampleTile>>($"/api/analyses/{sample.Id}/outliers?kind=mislabelled&take=1");
         var odd = outliers.Items.FirstOrDefault()?.Index ?? view.Strategies[0].Prototype;
-        var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(Site.SampleNetwork)}";
+        var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         (string Name, string Address, Func<IPage, Task> Ready)[] pages =
         [
             ("home", PageUrls.Home, page => Expect(page.Locator(".featured img")).ToHaveCountAsync(4)),

@@ -41,7 +41,7 @@ public sealed class Site : IAsyncDisposable
     public string SampleImages => Path.Combine(Folder, "data", "sample", "images");
 
     /// <summary>Weights of the built-in sample's network.</summary>
-    public static string SampleNetwork => Path.Combine(Path.GetDirectoryName(Executable)!, "samples", "network", "sample.safetensors");
+    public string SampleNetwork => Path.Combine(Folder, "networks", "sample.safetensors");
 
     // artifacts/<backend>/bin/Dashboard.EndToEnd/<configuration>/ lies beside that of the server.
     private static string Executable
@@ -60,8 +60,15 @@ public sealed class Site : IAsyncDisposable
         var folder = Environment.GetEnvironmentVariable("SITE_FOLDER") is { Length: > 0 } named
             ? Directory.CreateDirectory(named).FullName
             : Directory.CreateTempSubdirectory("atlas-e2e-").FullName;
+        // Where people would keep their own.
+        var networks = Directory.CreateDirectory(Path.Combine(folder, "networks"));
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(Path.GetDirectoryName(Executable)!, "samples", "network")))
+        {
+            File.Copy(file, Path.Combine(networks.FullName, Path.GetFileName(file)));
+        }
+
         var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = folder };
-        foreach (var argument in new[] { "--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(folder, "data"), "--data-root", folder, "--data-root", Path.GetDirectoryName(SampleNetwork)! })
+        foreach (var argument in new[] { "--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(folder, "data"), "--data-root", folder })
         {
             start.ArgumentList.Add(argument);
         }

@@ -13,7 +13,7 @@ public sealed class Visitor : IAsyncDisposable
     private readonly IBrowserContext _context;
     private readonly Site _site;
     private readonly ConcurrentQueue<string> _faults = new();
-    private int _requests;
+    private readonly ConcurrentQueue<string> _addresses = new();
 
     private Visitor(IBrowserContext context, Site site)
     {
@@ -23,8 +23,8 @@ public sealed class Visitor : IAsyncDisposable
 
     public IPage Page { get; private set; } = default!;
 
-    /// <summary>Number of requests so far.</summary>
-    public int Requests => _requests;
+    /// <summary>Addresses asked for so far.</summary>
+    public IEnumerable<string> Addresses => _addresses;
 
     public static async Task<Visitor> ArriveAsync(IBrowserContext context, Site site)
     {
@@ -33,7 +33,7 @@ public sealed class Visitor : IAsyncDisposable
         context.SetDefaultNavigationTimeout(Patience);
         context.Request += (_, request) =>
         {
-            Interlocked.Increment(ref visitor._requests);
+            visitor._addresses.Enqueue(request.Url);
             if (!request.Url.StartsWith(site.Address + "/", StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal)
                 && !request.Url.StartsWith("blob:", StringComparison.Ordinal) && !request.Url.StartsWith("file:", StringComparison.Ordinal))
             {

@@ -171,8 +171,8 @@ public static class NetworkInspector
         // Three standard errors of a proportion from this many images.
         var margin = 3 * Math.Sqrt(Math.Max(0.0025, expected * (1 - expected)) / labelled);
         return Math.Abs(measured - expected) <= margin
-            ? string.Create(CultureInfo.InvariantCulture, $"matches its sidecar ({expected:P1})")
-            : string.Create(CultureInfo.InvariantCulture, $"its sidecar says {expected:P1}: other images, or another preprocessing?");
+            ? string.Create(CultureInfo.InvariantCulture, $"matches its sidecar ({100 * expected:0.0}%)")
+            : string.Create(CultureInfo.InvariantCulture, $"its sidecar says {100 * expected:0.0}%, perhaps on other images or with another preprocessing");
     }
 
     private static string Describe(Preprocessing preprocessing)

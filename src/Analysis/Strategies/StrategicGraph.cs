@@ -90,8 +90,8 @@ public sealed record StrategicGraph(
         var summary = leading.Length switch
         {
             0 => "no concept stands out",
-            1 => FormattableString.Invariant($"mainly c{leading[0]} ({profile[leading[0]] / total:P0})"),
-            _ => FormattableString.Invariant($"c{leading[0]} ({profile[leading[0]] / total:P0}) with c{leading[1]} ({profile[leading[1]] / total:P0})"),
+            1 => FormattableString.Invariant($"mainly c{leading[0]} ({100 * profile[leading[0]] / total:0}%)"),
+            _ => FormattableString.Invariant($"c{leading[0]} ({100 * profile[leading[0]] / total:0}%) with c{leading[1]} ({100 * profile[leading[1]] / total:0}%)"),
         };
         return new StrategyEntry(strategy.Index, strategy.Size, accuracy, outputs.Rows[strategy.Prototype], profile, summary);
     }

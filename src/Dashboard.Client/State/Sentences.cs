@@ -30,7 +30,7 @@ public static class Sentences
     /// <summary>The large card of Home.</summary>
     public static string Featured(AnalysisSummary analysis) => analysis.State switch
     {
-        AnalysisState.Completed => $"{Counts(analysis)}. See what {analysis.NetworkName} looks for, class by class, and which images it judges by something else.",
+        AnalysisState.Completed => $"{Counts(analysis)}. See what the network looks for, class by class, and which images do not fit.",
         AnalysisState.Queued => "The analysis is about to start.",
         AnalysisState.Running => "The engine is at work; classes can be browsed as soon as they are ready.",
         _ => "The analysis stopped before its end; open it to resume.",
@@ -125,8 +125,10 @@ public static class Sentences
         var placed = view.Strategies.Sum(s => s.Size);
         if (view.Strategies.Count > 1 && placed > 0)
         {
-            var others = 1 - (double)view.Strategies[0].Size / placed;
-            sentences.Add($"{Format.Percent(others)} of the images are recognised differently from the rest.");
+            var largest = (double)view.Strategies.Max(s => s.Size) / placed;
+            sentences.Add(largest > 0.5
+                ? $"{Format.Percent(1 - largest)} of the images are recognised differently from the rest."
+                : $"Its images are recognised in {Word(view.Strategies.Count)} different ways; the most frequent one covers {Format.Percent(largest)} of them.");
         }
         else if (view.Strategies.Count == 1)
         {
@@ -275,9 +277,18 @@ public static class Sentences
     }
 
     /// <summary>A reason in a few words, for under a picture.</summary>
-    public static string Short(SampleTile tile) => tile.OutlierReason.Length > 0
-        ? tile.OutlierReason
-        : tile.OutlierScore is { } score ? "score " + Format.Number(score) : "";
+    public static string Short(SampleTile tile)
+    {
+        if (tile.OutlierReason.Length == 0)
+        {
+            return tile.OutlierScore is { } score ? "score " + Format.Number(score) : "";
+        }
+
+        // Under a heading with the kind and the class, what another class it is taken for is all that is left to say.
+        return tile.OutlierKind == "mislabelled" && tile.Correct == false && tile.Predicted.Length > 0
+            ? "seen as " + tile.Predicted
+            : tile.OutlierReason.Split(';', ':')[0].TrimEnd('.');
+    }
 
     /// <summary>What was recognised at a data set's path.</summary>
     public static string Dataset(DatasetPreview data)

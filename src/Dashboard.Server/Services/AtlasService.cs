@@ -38,6 +38,11 @@ internal sealed class AtlasService(
             .ToListAsync(cancellation);
         var names = await ConceptNamesAsync(database, key, cancellation);
         var byClass = concepts.Where(row => row.Rank < 3).ToLookup(row => row.Class);
+        var exemplars = (await database.Exemplars.AsNoTracking()
+                .Where(row => row.AnalysisKey == key && row.Band == "top" && row.Index < 6)
+                .Join(database.Concepts.Where(row => row.AnalysisKey == key && row.Rank < 3), row => row.Concept, row => row.Id, (row, _) => new { row.Concept, row.Index, row.Sample })
+                .ToListAsync(cancellation))
+            .OrderBy(row => row.Index).ToLookup(row => row.Concept, row => (row.Index, row.Sample));
         var classNames = classes.ToDictionary(row => row.Index, row => row.DisplayName);
         var groups = concepts.Where(row => row.Shared is not null).GroupBy(row => row.Shared!.Value).Where(group => group.Count() > 1).ToList();
         var bank = groups.Count > 0 ? await BankAsync(analysis, cancellation) : null;
@@ -54,7 +59,7 @@ internal sealed class AtlasService(
                     Images = row.Images,
                     Accuracy = row.Accuracy,
                     Concepts = row.Concepts,
-                    Strongest = [.. byClass[row.Index].Select(concept => Tile(concept, names))],
+                    Strongest = Distinct([.. byClass[row.Index].Select(concept => Tile(concept, names))], exemplars),
                     Strategies = row.Strategies,
                     Outliers = row.Outliers,
                     Confounded = row.Confounded,
@@ -609,6 +614,19 @@ internal sealed class AtlasService(
     private static int? Find(Dictionary<int, int> classes, int output) => classes.TryGetValue(output, out var index) ? index : null;
 
     private static string NameOf(int id, int rank, Dictionary<int, string> names) => names.GetValueOrDefault(id) ?? FormattableString.Invariant($"c{rank}");
+
+    // The strongest concepts of a class are often clearest in the same image: beside each other they show different ones.
+    private static List<ConceptTile> Distinct(List<ConceptTile> tiles, ILookup<int, (int Index, int Sample)> exemplars)
+    {
+        var shown = new HashSet<int>();
+        return tiles.ConvertAll(tile =>
+        {
+            var free = exemplars[tile.Id].Where(exemplar => !shown.Contains(exemplar.Sample)).ToList();
+            var chosen = free.Count > 0 ? free[0] : exemplars[tile.Id].FirstOrDefault();
+            shown.Add(chosen.Sample);
+            return tile with { Exemplar = chosen.Index };
+        });
+    }
 
     private static ConceptTile Tile(ConceptEntity row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
 

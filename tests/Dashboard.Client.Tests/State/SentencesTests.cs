@@ -26,6 +26,21 @@ public sealed class SentencesTests
     }
 
     [Fact]
+    public void Many_ways_without_a_usual_one_are_counted()
+    {
+        var view = Samples.ClassView([Samples.Card(0, 0.9)], [Samples.Strategy(0, 40), Samples.Strategy(1, 30), Samples.Strategy(2, 30)]);
+        Assert.EndsWith("Its images are recognised in three different ways; the most frequent one covers 40% of them.", Sentences.Class(view));
+    }
+
+    [Fact]
+    public void Under_a_picture_stands_what_a_wrong_label_is_taken_for_and_else_the_first_clause()
+    {
+        var tile = Samples.Sample(1) with { OutlierKind = "mislabelled", OutlierReason = "The network sees ring with 99%, labelled disc; 9 of 20 agree.", Predicted = "ring", Correct = false };
+        Assert.Equal("seen as ring", Sentences.Short(tile));
+        Assert.Equal("The image is one colour", Sentences.Short(tile with { OutlierKind = "corrupted", OutlierReason = "The image is one colour; no detail is left." }));
+    }
+
+    [Fact]
     public void A_rare_confusion_is_not_worth_a_sentence()
     {
         var view = Samples.ClassView([Samples.Card(0, 0.9)], [], new ConfusionView("cucumber", 1, null));

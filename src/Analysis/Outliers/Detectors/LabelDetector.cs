@@ -148,8 +148,9 @@ internal sealed class LabelDetector
             var (logits, label) = Gather(rows);
             var probabilities = nn.functional.softmax(logits / temperature, 1);
             var own = probabilities.gather(1, label).squeeze(1).cpu().data<double>().ToArray();
-            var (best, at) = probabilities.scatter(1, label, full_like(label, -1.0, ScalarType.Float64)).max(1);
-            var bestHost = best.cpu().data<double>().ToArray();
+            var (_, at) = probabilities.scatter(1, label, full_like(label, -1.0, ScalarType.Float64)).max(1);
+            // Doubts are weighed by calibrated probabilities; people are told the one that the network states.
+            var bestHost = nn.functional.softmax(logits, 1).gather(1, at.unsqueeze(1)).squeeze(1).cpu().data<double>().ToArray();
             var atHost = at.cpu().data<long>().ToArray();
             for (var i = 0; i < rows.Length; i++)
             {

@@ -37,6 +37,8 @@ public sealed partial class SamplePage
 
     private IEnumerable<(string, string?)> ClassStep => _view is { Sample.Class: >= 0 } view ? [(view.Sample.ClassName, PageUrls.Class(Id, view.Sample.Class))] : [];
 
+    private bool IsPrediction => _view is not null && (_view.Sample.Predicted.Length == 0 || _view.ContributionsTo == _view.Sample.Predicted);
+
     private string? RunnerUp => _view is null ? null : _view.Top.Select(t => t.Name).FirstOrDefault(n => n != _view.ContributionsTo);
 
     /// <inheritdoc/>

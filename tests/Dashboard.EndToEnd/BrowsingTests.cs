@@ -1,0 +1,189 @@
+using System.Text.RegularExpressions;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.Urls;
+using Microsoft.Playwright;
+using Xunit;
+using static Microsoft.Playwright.Assertions;
+
+namespace Dashboard.EndToEnd;
+
+/// <summary>A finished atlas in the browser.</summary>
+public sealed class BrowsingTests(Stage stage)
+{
+    [Fact]
+    public async Task An_address_opens_the_same_selection_and_back_leads_back()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 0));
+        await page.Locator("button.strategy").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("strategy=0"));
+        await Expect(page.Locator("button.strategy").First).ToHaveAttributeAsync("aria-pressed", "true");
+        var chosen = await page.Locator("#gallery-title").InnerTextAsync();
+        Assert.Contains("trategy A", chosen);
+        await page.GetByLabel("Colour by").SelectOptionAsync("outlier");
+        await Expect(page).ToHaveURLAsync(new Regex("colour=outlier"));
+        var address = page.Url;
+
+        // In another profile.
+        await using (var other = await stage.VisitorAsync())
+        {
+            await other.GoAsync(address);
+            await Expect(other.Page.Locator("#gallery-title")).ToHaveTextAsync(chosen);
+            await Expect(other.Page.Locator("button.strategy").First).ToHaveAttributeAsync("aria-pressed", "true");
+            await Expect(other.Page.GetByLabel("Colour by")).ToHaveValueAsync("outlier");
+            other.AssertNoFault();
+        }
+
+        await page.Locator(".concepts a.name").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("/concepts/"));
+        await page.GoBackAsync();
+        await Expect(page).ToHaveURLAsync(address);
+        await Expect(page.Locator("#gallery-title")).ToHaveTextAsync(chosen);
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task The_keyboard_alone_opens_a_class_and_judges_outliers()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Atlas(sample.Id));
+        var tile = page.Locator(".class-row .tile .cover").First;
+        await tile.WaitForAsync();
+        for (var presses = 0; presses < 60 && !await tile.EvaluateAsync<bool>("e => e === document.activeElement"); presses++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+        }
+
+        await Expect(tile).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex("/classes/[0-9]+$"));
+        await Expect(page.Locator(".concepts .concept").First).ToBeVisibleAsync();
+
+        // Outliers: arrows move, f says fine and moves on, u takes it back and returns.
+        await visitor.GoAsync(PageUrls.Outliers(sample.Id));
+        var tiles = page.Locator(".outlier-tile");
+        await tiles.First.WaitForAsync();
+        var first = (await tiles.Nth(0).GetAttributeAsync("data-row"))!;
+        var second = (await tiles.Nth(1).GetAttributeAsync("data-row"))!;
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(tiles.Nth(0)).ToBeFocusedAsync();
+        await Expect(tiles.Nth(0)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(tiles.Nth(1)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("ArrowLeft");
+        await Expect(tiles.Nth(0)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("f");
+        await Expect(page.Locator($".outlier-tile[data-row='{first}'] .verdict")).ToHaveTextAsync("Fine");
+        await Expect(page.Locator($".outlier-tile[data-row='{second}']")).ToHaveAttributeAsync("aria-current", "true");
+        Assert.Equal("fine", (await stage.Site.GetAsync<SampleView>($"/api/analyses/{sample.Id}/samples/{first}")).Sample.Verdict);
+        await page.Keyboard.PressAsync("u");
+        await Expect(page.Locator($".outlier-tile[data-row='{first}'] .verdict")).ToHaveCountAsync(0);
+        await Expect(page.Locator($".outlier-tile[data-row='{first}']")).ToHaveAttributeAsync("aria-current", "true");
+        Assert.Null((await stage.Site.GetAsync<SampleView>($"/api/analyses/{sample.Id}/samples/{first}")).Sample.Verdict);
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task A_saved_class_opens_from_disk_without_any_request()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 0));
+        var name = await page.GetByRole(AriaRole.Heading, new() { Level = 1 }).InnerTextAsync();
+        var download = await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Save" }).ClickAsync());
+        Assert.EndsWith(".html", download.SuggestedFilename);
+        var file = Path.Combine(stage.Site.Folder, "saved.html");
+        await download.SaveAsAsync(file);
+        visitor.AssertNoFault();
+
+        await using var reader = await stage.VisitorAsync(offline: true);
+        await reader.Page.GotoAsync(new Uri(file).AbsoluteUri);
+        await Expect(reader.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync(name);
+        Assert.True(await reader.Page.Locator("img").CountAsync() > 10);
+        Assert.Equal(0, await reader.Page.Locator("img").EvaluateAllAsync<int>("all => all.filter(i => !i.naturalWidth).length"));
+        // The file itself, and pictures that it carries within; nothing else, not even on disk.
+        Assert.Equal(["file"], reader.Addresses.Select(address => address.Split(':')[0]).Where(scheme => scheme != "data"));
+        reader.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task A_shared_link_is_read_by_strangers_until_it_is_ended()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 1));
+        var name = await page.GetByRole(AriaRole.Heading, new() { Level = 1 }).InnerTextAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Share" }).ClickAsync();
+        var dialog = page.GetByRole(AriaRole.Dialog);
+        await dialog.GetByRole(AriaRole.Button, new() { Name = "Make a link" }).ClickAsync();
+        var link = await dialog.Locator("input[readonly]").First.InputValueAsync();
+
+        await using var stranger = await stage.VisitorAsync();
+        await stranger.Page.GotoAsync(link);
+        await Expect(stranger.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync(name);
+        await Expect(stranger.Page.GetByRole(AriaRole.Button)).ToHaveCountAsync(0);
+        stranger.AssertNoFault();
+
+        await dialog.GetByRole(AriaRole.Button, new() { Name = "End link" }).First.ClickAsync();
+        await Expect(dialog.Locator("input[readonly]")).ToHaveCountAsync(0);
+        var answer = await stranger.Page.GotoAsync(link);
+        Assert.Equal(404, answer!.Status);
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task No_page_scrolls_sideways_on_a_phone_asks_another_host_or_breaks_the_policy()
+    {
+        var site = stage.Site;
+        var sample = await site.CompleteSampleAsync();
+        var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
+        (string Address, string Ready)[] pages =
+        [
+            (PageUrls.Home, ".row-item"),
+            (chosen, ".examples img"),
+            (chosen + "&step=network", ".layer"),
+            (chosen + "&step=method", ".preset"),
+            (chosen + "&step=review", ".costs"),
+            (PageUrls.Analysis(sample.Id), ".stages"),
+            (PageUrls.Atlas(sample.Id), ".class-row .tile"),
+            (PageUrls.Atlas(sample.Id, "shared"), ".tabs"),
+            (PageUrls.Atlas(sample.Id, "outliers"), ".kind"),
+            (PageUrls.Class(sample.Id, 0), ".charts svg.main-svg"),
+            (PageUrls.Concept(sample.Id, 0), ".concept-grid .wall .pic"),
+            (PageUrls.Sample(sample.Id, 0), ".detectors"),
+            (PageUrls.Outliers(sample.Id), ".outlier-tile"),
+            ("/nothing/here", "h1"),
+        ];
+        await using var visitor = await stage.VisitorAsync(390, 844);
+        var wide = new List<string>();
+        foreach (var (address, ready) in pages)
+        {
+            await visitor.GoAsync(address);
+            await Expect(visitor.Page.Locator(ready).First).ToBeVisibleAsync();
+            await Expect(visitor.Page.Locator("h1").First).Not.ToBeEmptyAsync();
+            var over = await visitor.Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            if (over > 0)
+            {
+                wide.Add($"{address} is {over} pixels too wide");
+            }
+
+            if (address == "/nothing/here")
+            {
+                // The browser reports the status of the page itself on its console.
+                visitor.Forgive();
+            }
+            else
+            {
+                visitor.AssertNoFault();
+            }
+        }
+
+        Assert.Empty(wide);
+    }
+}
