@@ -237,10 +237,10 @@ internal sealed class ImageFolderDataset : IDataset
     {
         void Skip(string reason) => skipped.Add(new SkippedFile(path, reason));
 
-        // Two leading dots hide a file as well, but nothing writes such names on purpose; they are taken at face value.
-        if (entry.Name.StartsWith('.') && !entry.Name.StartsWith("..", StringComparison.Ordinal))
+        var hidden = entry.Name.StartsWith('.') && !entry.Name.StartsWith("..", StringComparison.Ordinal);
+        if (hidden && entry.Directory)
         {
-            Skip(entry.Directory ? "Hidden folder." : "Hidden file.");
+            Skip("Hidden folder.");
             return;
         }
 
@@ -288,6 +288,13 @@ internal sealed class ImageFolderDataset : IDataset
         }
 
         var extension = Path.GetExtension(entry.Name);
+        if (hidden && !BeginsLikeImage(Path.Combine(root, path)))
+        {
+            // Catalogues and resource forks that systems leave behind; a picture under such a name is a picture.
+            Skip("Hidden file that is not an image.");
+            return;
+        }
+
         if (extension.Length == 0)
         {
             if (!BeginsLikeImage(Path.Combine(root, path)))

@@ -64,10 +64,11 @@ public sealed class DatasetLoaderTests : IDisposable
             _folder.Write(name, Picture);
         }
 
-        _folder.Write(".hidden.jpg", Picture);
+        _folder.Write(".hidden.jpg", "resource fork"u8.ToArray());
+        _folder.Write(".picture.jpg", Picture);
         _folder.Write("text_without_extension", "not an image"u8.ToArray());
         var dataset = Open();
-        Assert.Equal(AwkwardNames.Order(StringComparer.Ordinal), dataset.Samples.Select(static s => s.Path));
+        Assert.Equal(AwkwardNames.Append(".picture.jpg").Order(StringComparer.Ordinal), dataset.Samples.Select(static s => s.Path));
         Assert.Equal([".hidden.jpg", "text_without_extension"], dataset.Skipped.Select(static s => s.Path));
         for (var i = 0; i < dataset.Samples.Count; i++)
         {
