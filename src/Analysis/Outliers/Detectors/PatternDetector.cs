@@ -9,7 +9,8 @@ namespace Analysis.Outliers.Detectors;
 /// cell of an early layer's grid a sample is compared with its own class and with the rest; a shared mark makes the own class
 /// near and the rest far: r = log(distance to the rest / distance within the class). A blank image is near to blank images of
 /// any class, a rare one far from both, so neither shows. The neighbour that counts within the class lies deep enough for a
-/// chance resemblance not to matter, and only cells where a whole group stands out are believed.
+/// chance resemblance not to matter, and only cells where a whole group stands out are believed. What defines the class stands
+/// out too, but by degrees and wherever the object happens to be; a mark is there or it is not, and in one place.
 /// </summary>
 internal sealed class PatternDetector
 {
@@ -32,6 +33,20 @@ internal sealed class PatternDetector
     // In standard deviations of r over all samples and cells: one stands out, and stands out plainly.
     private const double Standing = 3.5;
     private const double Plain = 6;
+
+    // A mark splits the class in two: a group that stands out, a rest that does not, and few in between. Where more than one
+    // image for every three of the group is halfway there, the pattern comes by degrees, as the look of an object does.
+    private const double Halfway = Standing / 2;
+    private const double MostHalfway = 1.0 / 3;
+
+    // Nor may more of the class's other images stand out by degrees at other places than there are in the group.
+    private const double MostElsewhere = 1;
+
+    // What fills more of the image is the scene and not a mark on it.
+    private const double LargestExtent = 0.5;
+
+    // What is no mark raises the rank only.
+    private const double NoMark = -Slope;
 
     // Members of a believed group are flagged from here, with this slope of the log-odds.
     private const double Member = 3.2;
@@ -251,44 +266,37 @@ internal sealed class PatternDetector
         if (calibrated.Any(depth => depth.Scale is null))
             return;
 
-        var standardised = new double[cells];
         foreach (var (label, rows) in byClass)
         {
-            var standing = new int[cells];
-            var plain = new int[cells];
-            foreach (var row in rows)
+            var r = new double[rows.Length][];
+            for (var i = 0; i < rows.Length; i++)
+                Standardised(rows[i], r[i] = new double[cells]);
+            var group = Groups(r, out var candidates);
+            var sharers = new int[cells];
+            foreach (var root in group.Where(root => root >= 0).Distinct())
+                sharers[root] = r.Count(values => Enumerable.Range(0, cells).Any(cell => group[cell] == root && values[cell] > Member));
+            for (var i = 0; i < rows.Length; i++)
             {
-                Standardised(row, standardised);
+                var (best, at, candidate) = (double.NegativeInfinity, -1, double.NegativeInfinity);
                 for (var cell = 0; cell < cells; cell++)
                 {
-                    standing[cell] += standardised[cell] > Standing ? 1 : 0;
-                    plain[cell] += standardised[cell] > Plain ? 1 : 0;
-                }
-            }
-
-            var believed = Enumerable.Range(0, cells)
-                .Where(cell => standing[cell] >= Math.Max(6, 0.08 * rows.Length) || plain[cell] >= Math.Max(5, 0.02 * rows.Length))
-                .ToArray();
-            foreach (var row in rows)
-            {
-                Standardised(row, standardised);
-                var (best, at) = (double.NegativeInfinity, -1);
-                foreach (var cell in believed)
-                {
-                    if (standardised[cell] > best)
-                        (best, at) = (standardised[cell], cell);
+                    if (group[cell] >= 0 && r[i][cell] > best)
+                        (best, at) = (r[i][cell], cell);
+                    if (candidates[cell])
+                        candidate = Math.Max(candidate, r[i][cell]);
                 }
 
-                var anywhere = standardised.Max();
+                var anywhere = r[i].Max();
                 if (double.IsNaN(anywhere))
                     continue;
 
-                // A single sample that resembles its class at a place is worth a low rank only.
-                LogOdds[row] = Math.Max(Slope * (best - Member), Math.Min(-Slope, anywhere - 9));
+                // What comes by degrees, and a single sample that resembles its class at a place, are worth a low rank only.
+                var weak = Math.Max(Math.Min(NoMark, Slope * (candidate - Member)), Math.Min(-Slope, anywhere - 9));
+                LogOdds[rows[i]] = Math.Max(Slope * (best - Member), weak);
                 if (at >= 0)
                 {
-                    _cell[row] = at;
-                    _sharers[row] = standing[at];
+                    _cell[rows[i]] = group[at];
+                    _sharers[rows[i]] = sharers[group[at]];
                 }
             }
         }
@@ -308,6 +316,62 @@ internal sealed class PatternDetector
             }
         }
     }
+
+    /// <summary>
+    /// Cells where a group of the class carries a mark: per cell the strongest cell of the mark, or −1. A mark covers the cells
+    /// that touch and whose groups are the same images.
+    /// </summary>
+    /// <param name="r">Standardised r per image of the class and cell.</param>
+    /// <param name="candidates">Receives the cells where enough images stand out, by degrees or not.</param>
+    private int[] Groups(double[][] r, out bool[] candidates)
+    {
+        var cells = _grid * _grid;
+        var standing = new int[cells];
+        var halfway = new int[cells];
+        var enough = new bool[cells];
+        for (var cell = 0; cell < cells; cell++)
+        {
+            standing[cell] = r.Count(values => values[cell] > Standing);
+            halfway[cell] = r.Count(values => values[cell] > Halfway) - standing[cell];
+            enough[cell] = standing[cell] >= Math.Max(6, 0.08 * r.Length)
+                || r.Count(values => values[cell] > Plain) >= Math.Max(5, 0.02 * r.Length);
+        }
+
+        candidates = enough;
+        var sharp = Enumerable.Range(0, cells).Where(cell => enough[cell] && halfway[cell] <= MostHalfway * standing[cell]).ToHashSet();
+        var byDegrees = Enumerable.Range(0, cells).Where(cell => !sharp.Contains(cell)).ToArray();
+        var root = new int[cells];
+        Array.Fill(root, -1);
+        var refused = new HashSet<int>();
+        foreach (var seed in sharp.OrderByDescending(cell => standing[cell]).ThenBy(cell => cell))
+        {
+            var elsewhere = byDegrees.Where(cell => !Touch(seed, cell)).ToArray();
+            if (root[seed] >= 0 || r.Count(values => values[seed] <= Standing && elsewhere.Any(cell => values[cell] > Standing)) > MostElsewhere * standing[seed])
+                continue;
+            var open = new Queue<int>([seed]);
+            root[seed] = seed;
+            while (open.TryDequeue(out var from))
+            {
+                for (var cell = 0; cell < cells; cell++)
+                {
+                    if (root[cell] >= 0 || !enough[cell] || !Touch(from, cell))
+                        continue;
+                    var shared = r.Count(values => values[cell] > Standing && values[seed] > Standing);
+                    if (shared * 2 <= standing[cell])
+                        continue;
+                    root[cell] = seed;
+                    open.Enqueue(cell);
+                }
+            }
+
+            if (root.Count(cell => cell == seed) > LargestExtent * cells)
+                refused.Add(seed);
+        }
+
+        return [.. root.Select(seed => refused.Contains(seed) ? -1 : seed)];
+    }
+
+    private bool Touch(int a, int b) => Math.Abs((a / _grid) - (b / _grid)) <= 1 && Math.Abs((a % _grid) - (b % _grid)) <= 1;
 
     private static (double Median, double Spread)? Calibrate(Half[] values)
     {
