@@ -91,6 +91,27 @@ public sealed class OutlierDetectorTests
         Assert.InRange(result.Samples.Count(s => s.Kind == OutlierKind.Confounded), 0, 2);
     }
 
+    [Theory]
+    [InlineData(ShipsShow.AnObjectThatMoves)]
+    [InlineData(ShipsShow.AnObjectByDegrees)]
+    [InlineData(ShipsShow.ASceneThatFillsTheImage)]
+    public void WhatDefinesAClassIsNoShortcut(ShipsShow shown)
+    {
+        using var scope = NewDisposeScope();
+        var result = OutlierDetector.Detect(Samples(planted: false, ships: shown), null, TestContext.Current.CancellationToken);
+        Assert.InRange(result.Samples.Count(s => s.Kind == OutlierKind.Confounded), 0, 2);
+    }
+
+    [Fact]
+    public void TwoMarksInOneClassAreBothFound()
+    {
+        using var scope = NewDisposeScope();
+        var result = OutlierDetector.Detect(Samples(planted: true, ships: ShipsShow.ASecondMark), null, TestContext.Current.CancellationToken);
+        Assert.InRange(Enumerable.Range(FirstMarked, 2 * Marked).Count(i => result.Samples[i].Kind == OutlierKind.Confounded), 2 * Marked * 9 / 10, 2 * Marked);
+        Assert.Contains("at the top left", result.Samples[FirstMarked].Reason, StringComparison.Ordinal);
+        Assert.Contains("at the bottom right", result.Samples[FirstMarked + Marked].Reason, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void WithoutClassesDamageIsStillFoundAndNothingIsMislabelled()
     {
@@ -179,14 +200,35 @@ public sealed class OutlierDetectorTests
         Assert.Contains("Label has 1 rows", error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>What the ships' grids show besides noise and the mark.</summary>
+    public enum ShipsShow
+    {
+        Nothing,
+        AnObjectThatMoves,
+        AnObjectByDegrees,
+        ASceneThatFillsTheImage,
+        ASecondMark,
+    }
+
+    /// <summary>Strength of the pattern at a cell of a ship's grid, the top left of an object being at (top, left).</summary>
+    private static double Strength(ShipsShow shown, int ship, int y, int x, int top, int left, double degree) => shown switch
+    {
+        ShipsShow.AnObjectThatMoves => y - top is >= 0 and < 3 && x - left is >= 0 and < 3 ? 1 : 0,
+        ShipsShow.AnObjectByDegrees => y is 3 or 4 && x is 3 or 4 ? degree : 0,
+        ShipsShow.ASceneThatFillsTheImage => ship % 4 == 0 && y > 1 ? 1 : 0,
+        ShipsShow.ASecondMark => ship is >= Marked and < 2 * Marked && y == Grid - 1 && x == Grid - 1 ? 1 : 0,
+        _ => 0,
+    };
+
     /// <summary>
     /// Three classes of 150: pooled activations around three corners, logits that follow them, random grids and pixel
     /// statistics. Planted: a cat that is a dog, a sample far from all, a black and a noisy image, a copy of a cat among the
     /// dogs, and the same mark at the top left of 30 ships.
     /// </summary>
-    private static OutlierInput Samples(bool planted, bool markEveryClass = false)
+    private static OutlierInput Samples(bool planted, bool markEveryClass = false, ShipsShow ships = ShipsShow.Nothing)
     {
         var random = new SplitMix64(5);
+        var places = new SplitMix64(6);
         var n = Classes * PerClass;
         var pooled = new float[n * 8];
         var logits = new float[n * Classes];
@@ -206,6 +248,17 @@ public sealed class OutlierDetectorTests
             var marked = planted && (markEveryClass ? i % PerClass < Marked : i is >= FirstMarked and < FirstMarked + Marked);
             for (var c = 0; marked && c < Channels; c++)
                 grid[(((i * Channels) + c) * Grid * Grid) + Grid + 1] = (float)(2.5 - c + (0.05 * random.NextNormal()));
+            var (top, left, degree) = ((int)(places.NextDouble() * 6), (int)(places.NextDouble() * 6), Math.Pow(places.NextDouble(), 3));
+            for (var cell = 0; i >= FirstMarked && cell < Grid * Grid; cell++)
+            {
+                var strength = Strength(ships, i - FirstMarked, cell / Grid, cell % Grid, top, left, degree);
+                for (var c = 0; strength > 0 && c < Channels; c++)
+                {
+                    var at = (((i * Channels) + c) * Grid * Grid) + cell;
+                    grid[at] = (float)((grid[at] * (1 - (0.95 * strength))) + ((2.5 - c) * strength));
+                }
+            }
+
             Span<double> usual = [0.5, 0.2, 0.15, 0.01, 0.02, 0, 0, 0];
             if (planted && i == Black)
                 usual = [0, 0, 0, 0, 0, 1, 0, 1];

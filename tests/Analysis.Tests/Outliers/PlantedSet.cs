@@ -18,12 +18,14 @@ internal sealed class PlantedSet
         ["watermark"] = OutlierKind.Confounded,
         ["corrupted"] = OutlierKind.Corrupted,
         ["ood"] = OutlierKind.Foreign,
+        ["duplicate"] = OutlierKind.Duplicate,
     };
 
-    private PlantedSet(OutlierResult result, OutlierKind[] truth, double seconds)
+    private PlantedSet(OutlierResult result, OutlierKind[] truth, string[] folder, double seconds)
     {
         Result = result;
         Truth = truth;
+        Folder = folder;
         DetectorSeconds = seconds;
     }
 
@@ -31,6 +33,9 @@ internal sealed class PlantedSet
 
     /// <summary>Planted kind per sample; None for clean ones.</summary>
     public OutlierKind[] Truth { get; }
+
+    /// <summary>Class folder per sample.</summary>
+    public string[] Folder { get; }
 
     public double DetectorSeconds { get; }
 
@@ -90,7 +95,7 @@ internal sealed class PlantedSet
             ContentHash = hashes,
         });
         var planted = truthFile is null ? [] : ReadTruth(truthFile);
-        return new PlantedSet(result, [.. dataset.Samples.Select(s => planted.GetValueOrDefault(s.Path, OutlierKind.None))], watch.Elapsed.TotalSeconds);
+        return new PlantedSet(result, [.. dataset.Samples.Select(s => planted.GetValueOrDefault(s.Path, OutlierKind.None))], [.. dataset.Samples.Select(s => s.ClassName)], watch.Elapsed.TotalSeconds);
     }
 
     public static GridFeature Feature(OutlierDepth depth, Tensor values) =>

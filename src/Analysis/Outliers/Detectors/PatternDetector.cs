@@ -34,13 +34,17 @@ internal sealed class PatternDetector
     private const double Standing = 3.5;
     private const double Plain = 6;
 
-    // A mark splits the class in two: a group that stands out, a rest that does not, and few in between. Where more than one
-    // image for every three of the group is halfway there, the pattern comes by degrees, as the look of an object does.
-    private const double Halfway = Standing / 2;
+    // A mark splits the class in two: a group that stands out, a rest that does not, and few in between. In thirds of the way
+    // from ordinary to the group's median: where the middle third holds more than one image for every three above it, the
+    // pattern comes by degrees, as the look of an object does.
     private const double MostHalfway = 1.0 / 3;
 
-    // Nor may more of the class's other images stand out by degrees at other places than there are in the group.
+    // An object moves: the class's other images stand out elsewhere, by degrees or next to the group's place. There may not be
+    // more of them than there are in the group. Another mark at a distance does not count.
     private const double MostElsewhere = 1;
+
+    // What most of a class has is the class.
+    private const double LargestShare = 0.5;
 
     // What fills more of the image is the scene and not a mark on it.
     private const double LargestExtent = 0.5;
@@ -268,9 +272,9 @@ internal sealed class PatternDetector
 
         foreach (var (label, rows) in byClass)
         {
-            var r = new double[rows.Length][];
+            var r = new float[rows.Length][];
             for (var i = 0; i < rows.Length; i++)
-                Standardised(rows[i], r[i] = new double[cells]);
+                Standardised(rows[i], r[i] = new float[cells]);
             var group = Groups(r, out var candidates);
             var sharers = new int[cells];
             foreach (var root in group.Where(root => root >= 0).Distinct())
@@ -287,7 +291,7 @@ internal sealed class PatternDetector
                 }
 
                 var anywhere = r[i].Max();
-                if (double.IsNaN(anywhere))
+                if (float.IsNaN(anywhere))
                     continue;
 
                 // What comes by degrees, and a single sample that resembles its class at a place, are worth a low rank only.
@@ -301,7 +305,7 @@ internal sealed class PatternDetector
             }
         }
 
-        void Standardised(int row, double[] into)
+        void Standardised(int row, float[] into)
         {
             for (var cell = 0; cell < cells; cell++)
             {
@@ -312,7 +316,7 @@ internal sealed class PatternDetector
                     sum += ((double)values[((long)row * grid * grid) + (y * grid) + x] - scale!.Value.Median) / scale.Value.Spread;
                 }
 
-                into[cell] = sum / calibrated.Length;
+                into[cell] = (float)(sum / calibrated.Length);
             }
         }
     }
@@ -323,29 +327,29 @@ internal sealed class PatternDetector
     /// </summary>
     /// <param name="r">Standardised r per image of the class and cell.</param>
     /// <param name="candidates">Receives the cells where enough images stand out, by degrees or not.</param>
-    private int[] Groups(double[][] r, out bool[] candidates)
+    private int[] Groups(float[][] r, out bool[] candidates)
     {
         var cells = _grid * _grid;
         var standing = new int[cells];
-        var halfway = new int[cells];
         var enough = new bool[cells];
         for (var cell = 0; cell < cells; cell++)
         {
             standing[cell] = r.Count(values => values[cell] > Standing);
-            halfway[cell] = r.Count(values => values[cell] > Halfway) - standing[cell];
             enough[cell] = standing[cell] >= Math.Max(6, 0.08 * r.Length)
                 || r.Count(values => values[cell] > Plain) >= Math.Max(5, 0.02 * r.Length);
         }
 
         candidates = enough;
-        var sharp = Enumerable.Range(0, cells).Where(cell => enough[cell] && halfway[cell] <= MostHalfway * standing[cell]).ToHashSet();
-        var byDegrees = Enumerable.Range(0, cells).Where(cell => !sharp.Contains(cell)).ToArray();
+        var sharp = Enumerable.Range(0, cells).Where(cell => enough[cell] && !ByDegrees(r, cell) && standing[cell] <= LargestShare * r.Length).ToHashSet();
+        var region = Regions(enough);
         var root = new int[cells];
         Array.Fill(root, -1);
         var refused = new HashSet<int>();
         foreach (var seed in sharp.OrderByDescending(cell => standing[cell]).ThenBy(cell => cell))
         {
-            var elsewhere = byDegrees.Where(cell => !Touch(seed, cell)).ToArray();
+            var elsewhere = Enumerable.Range(0, cells)
+                .Where(cell => enough[cell] && !Touch(seed, cell) && (!sharp.Contains(cell) || region[cell] == region[seed]))
+                .ToArray();
             if (root[seed] >= 0 || r.Count(values => values[seed] <= Standing && elsewhere.Any(cell => values[cell] > Standing)) > MostElsewhere * standing[seed])
                 continue;
             var open = new Queue<int>([seed]);
@@ -369,6 +373,40 @@ internal sealed class PatternDetector
         }
 
         return [.. root.Select(seed => refused.Contains(seed) ? -1 : seed)];
+    }
+
+    private static bool ByDegrees(float[][] r, int cell)
+    {
+        var group = r.Select(values => values[cell]).Where(value => value > Standing).Order().ToArray();
+        var third = group[group.Length / 2] / 3;
+        var halfway = r.Count(values => values[cell] > third && values[cell] <= 2 * third);
+        return halfway > MostHalfway * r.Count(values => values[cell] > 2 * third);
+    }
+
+    /// <summary>Cells that hang together have the same number; −1 for those that are not among the given ones.</summary>
+    private int[] Regions(bool[] among)
+    {
+        var region = new int[among.Length];
+        Array.Fill(region, -1);
+        for (var seed = 0; seed < among.Length; seed++)
+        {
+            if (!among[seed] || region[seed] >= 0)
+                continue;
+            var open = new Queue<int>([seed]);
+            region[seed] = seed;
+            while (open.TryDequeue(out var from))
+            {
+                for (var cell = 0; cell < among.Length; cell++)
+                {
+                    if (!among[cell] || region[cell] >= 0 || !Touch(from, cell))
+                        continue;
+                    region[cell] = seed;
+                    open.Enqueue(cell);
+                }
+            }
+        }
+
+        return region;
     }
 
     private bool Touch(int a, int b) => Math.Abs((a / _grid) - (b / _grid)) <= 1 && Math.Abs((a % _grid) - (b % _grid)) <= 1;
