@@ -13,6 +13,9 @@ namespace Dashboard.EndToEnd;
 /// </summary>
 public sealed class Screenshots(Stage stage)
 {
+    // Bytes; beyond, a picture is reduced to a palette.
+    private const int LargestTrueColour = 250_000;
+
     private static readonly (string Name, ColorScheme Colours, int Width, int Height)[] Formats =
     [
         ("light-desktop", ColorScheme.Light, 1440, 900), ("dark-desktop", ColorScheme.Dark, 1440, 900),
@@ -62,11 +65,11 @@ public sealed class Screenshots(Stage stage)
         }));
         await site.CompleteSampleAsync();
 
-        // A class that shows much: several strategies, and outliers.
+        // The class with the planted shortcut shows most; a marked image of it, with the map of what the network relies on.
         var atlas = await site.GetAsync<AtlasView>($"/api/analyses/{sample.Id}/atlas");
-        var tile = atlas.Classes.OrderByDescending(c => c.Confounded).ThenByDescending(c => c.Outliers).First();
+        var tile = atlas.Classes.First(c => c.Name == "plain star");
         var view = await site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/{tile.Index}");
-        var outliers = await site.GetAsync<Paged<SampleTile>>($"/api/analyses/{sample.Id}/outliers?kind=mislabelled&take=1");
+        var outliers = await site.GetAsync<Paged<SampleTile>>($"/api/analyses/{sample.Id}/outliers?kind=confounded&class={tile.Index}&take=1");
         var odd = outliers.Items.FirstOrDefault()?.Index ?? view.Strategies[0].Prototype;
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         (string Name, string Address, Func<IPage, Task> Ready)[] pages =
@@ -74,7 +77,7 @@ public sealed class Screenshots(Stage stage)
             ("home", PageUrls.Home, page => Expect(page.Locator(".featured img")).ToHaveCountAsync(4)),
             ("new-data", chosen, page => Expect(page.Locator(".examples img")).ToHaveCountAsync(12)),
             ("new-network", chosen + "&step=network", page => Expect(page.Locator(".layer").First).ToBeVisibleAsync()),
-            ("new-method", chosen + "&step=method", page => Expect(page.Locator(".preset").First).ToBeVisibleAsync()),
+            ("new-method", chosen + "&step=method", page => Expect(page.Locator(".summary")).ToContainTextAsync("ResNet")),
             ("new-review", chosen + "&step=review", page => Expect(page.Locator(".costs")).ToBeVisibleAsync()),
             ("atlas", PageUrls.Atlas(sample.Id), page => Expect(page.Locator(".tile").First).ToBeVisibleAsync()),
             ("atlas-shared", PageUrls.Atlas(sample.Id, "shared"), _ => Task.CompletedTask),
@@ -85,7 +88,7 @@ public sealed class Screenshots(Stage stage)
                 await Expect(page.Locator(".gallery img").First).ToBeAttachedAsync();
             }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
-            ("sample", PageUrls.Sample(sample.Id, odd), page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
+            ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
             ("outliers", PageUrls.Outliers(sample.Id), async page =>
             {
                 await page.Locator(".outlier-tile").First.ClickAsync();
@@ -124,9 +127,14 @@ public sealed class Screenshots(Stage stage)
 
         await visitor.Page.EvaluateAsync("() => Promise.all([document.fonts.ready, ...[...document.images].filter(i => !i.complete && i.loading !== 'lazy').map(i => i.decode().catch(() => {}))])");
         var bytes = await visitor.Page.ScreenshotAsync(new() { Animations = ScreenshotAnimations.Disabled, FullPage = Full });
-        // 256 colours a picture keep the folder small; photographs stay faithful by dithering.
         using var image = Image.NewFromBuffer(bytes);
         using var flat = image.HasAlpha() ? image.Flatten() : image.Copy();
-        flat.Pngsave(Path.Combine(Folder, $"{page}-{format}.png"), compression: 9, palette: true, q: 90, effort: 8, keep: Enums.ForeignKeep.None);
+        var file = Path.Combine(Folder, $"{page}-{format}.png");
+        flat.Pngsave(file, compression: 9, keep: Enums.ForeignKeep.None);
+        if (new FileInfo(file).Length > LargestTrueColour)
+        {
+            // 256 colours keep the folder small.
+            flat.Pngsave(file, compression: 9, palette: true, q: 100, effort: 8, keep: Enums.ForeignKeep.None);
+        }
     }
 }

@@ -369,13 +369,21 @@ class Plot {
   drawPictures(b) {
     const placed = [];
     const free = (x, y, s) => !placed.some(q => Math.abs(q[0] - x) < s + 3 && Math.abs(q[1] - y) < s + 3);
-    const put = (i, size, letter) => {
-      const [x, y] = this.toScreen(i);
+    const put = (i, size, letter, at) => {
+      const [x, y] = at ?? this.toScreen(i);
       if (x < -size || y < -size || x > this.w + size || y > this.h + size || !free(x, y, size)) return;
       const image = this.image(this.points.sample[i]);
       placed.push([x, y]);
       if (!image) return;
       b.globalAlpha = this.colours[4 * i + 3] < 60 ? .35 : 1;
+      if (at) {
+        b.lineWidth = 1.5;
+        b.strokeStyle = `rgb(${this.colours[4 * i]},${this.colours[4 * i + 1]},${this.colours[4 * i + 2]})`;
+        b.beginPath();
+        b.moveTo(...this.toScreen(i));
+        b.lineTo(x, y);
+        b.stroke();
+      }
       b.drawImage(image, x - size / 2, y - size / 2, size, size);
       b.lineWidth = 2;
       b.strokeStyle = `rgb(${this.colours[4 * i]},${this.colours[4 * i + 1]},${this.colours[4 * i + 2]})`;
@@ -390,7 +398,28 @@ class Plot {
       }
       b.globalAlpha = 1;
     };
-    (this.options.anchors ?? []).forEach((sample, k) => { const i = this.rowOf.get(sample); if (i !== undefined) put(i, PICTURE, this.options.strategies?.[k]); });
+    // What stands for a strategy stands beside its points: at the side where it hides the fewest.
+    const beside = i => {
+      const [px, py] = this.toScreen(i), d = PICTURE / 2 + 16, half = PICTURE / 2 + 2;
+      if (px < 0 || py < 0 || px > this.w || py > this.h) return null;
+      let best = null, least = Infinity;
+      for (const reach of [1, 1.8]) {
+        for (const [ux, uy] of [[0, -1], [1, 0], [-1, 0], [0, 1], [1, -1], [-1, -1], [1, 1], [-1, 1]]) {
+          const x = px + ux * d * reach, y = py + uy * d * reach;
+          if (x < half || y < half || x > this.w - half || y > this.h - half || !free(x, y, PICTURE)) continue;
+          const [x0, y1] = this.toData(x - half, y - half), [x1, y0] = this.toData(x + half, y + half);
+          let hidden = 0;
+          for (const _ of this.within(x0, y0, x1, y1)) if (++hidden >= least) break;
+          if (hidden < least) { least = hidden; best = [x, y]; }
+        }
+        if (least === 0) break;
+      }
+      return best;
+    };
+    (this.options.anchors ?? []).forEach((sample, k) => {
+      const i = this.rowOf.get(sample), at = i === undefined ? null : beside(i);
+      if (at) put(i, PICTURE, this.options.strategies?.[k], at);
+    });
     if (this.view.zoom < this.fitZoom * 1.5) return;
     const [x0, y1] = this.toData(0, 0), [x1, y0] = this.toData(this.w, this.h);
     const seen = [];

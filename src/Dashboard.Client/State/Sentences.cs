@@ -287,7 +287,7 @@ public static class Sentences
         // Under a heading with the kind and the class, what another class it is taken for is all that is left to say.
         return tile.OutlierKind == "mislabelled" && tile.Correct == false && tile.Predicted.Length > 0
             ? "seen as " + tile.Predicted
-            : tile.OutlierReason.Split(';', ':')[0].TrimEnd('.');
+            : tile.OutlierReason.Split([";", ":", " that "], StringSplitOptions.None)[0].TrimEnd('.');
     }
 
     /// <summary>What was recognised at a data set's path.</summary>
