@@ -58,7 +58,8 @@ public sealed record NeighbourTable(int[] Indices, double[] Distances, int K)
 /// <summary>Exact nearest neighbours by brute force, chunked so that memory stays bounded.</summary>
 public static class NearestNeighbours
 {
-    private const long ChunkElements = 1 << 22;
+    // 4 MiB of float64: the temporaries of a part, about six times as much, stay small beside the rest of a run.
+    private const long ChunkElements = 1 << 19;
 
     /// <summary>Neighbours within one set, each row itself left out (by position: equal rows are neighbours at distance 0).</summary>
     /// <param name="rows">n×d; float64 for exact ties, float32 for speed.</param>
