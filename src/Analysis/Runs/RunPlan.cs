@@ -53,7 +53,7 @@ public sealed class RunPlan : IDisposable
         RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
         ConceptsKey = ArtifactKey.Of(
             "concepts/5", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
-        OutliersKey = ArtifactKey.Of("outliers/1", ConceptsKey);
+        OutliersKey = ArtifactKey.Of("outliers/2", ConceptsKey);
     }
 
     /// <summary>The request with its defaults filled in.</summary>
