@@ -135,7 +135,7 @@ public static class Sentences
             sentences.Add("All images are recognised in the same way.");
         }
 
-        if (view.Confusions.Count > 0 && view.Images > 0 && (double)view.Confusions[0].Count / view.Images >= 0.02)
+        if (view.Confusions.Count > 0 && view.Confusions[0].Count > 1 && view.Confusions.Skip(1).All(c => c.Count < view.Confusions[0].Count) && view.Images > 0 && (double)view.Confusions[0].Count / view.Images >= 0.02)
         {
             sentences.Add($"It is most often mistaken for “{view.Confusions[0].Name}” ({Format.Count(view.Confusions[0].Count, "image")}).");
         }
@@ -222,7 +222,11 @@ public static class Sentences
         var best = view.Contributions.Where(c => c.Concept is not null).OrderByDescending(c => c.Value).FirstOrDefault();
         if (best is { Value: > 0 } && view.Logit > 0)
         {
-            predicted += $" The concept {best.Name} adds most to the score: {Format.Percent(best.Value / view.Logit)} of it.";
+            // Where others take most of it off again, a share of the sum says nothing.
+            var score = view.ContributionsTo.Length == 0 || view.ContributionsTo == sample.Predicted ? "the score" : $"the score of “{view.ContributionsTo}”";
+            predicted += best.Value <= view.Logit
+                ? $" The concept {best.Name} adds most to {score}: {Format.Percent(best.Value / view.Logit)} of it."
+                : $" The concept {best.Name} adds most to {score}.";
         }
 
         return predicted;

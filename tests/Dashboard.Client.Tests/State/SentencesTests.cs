@@ -26,6 +26,27 @@ public sealed class SentencesTests
     }
 
     [Fact]
+    public void Equally_frequent_confusions_are_not_told_apart()
+    {
+        var view = Samples.ClassView([Samples.Card(0, 0.9)], [], new ConfusionView("cucumber", 9, null), new ConfusionView("gherkin", 9, null));
+        Assert.DoesNotContain("mistaken", Sentences.Class(view));
+    }
+
+    [Fact]
+    public void A_concept_that_others_outweigh_gets_no_share_of_the_score()
+    {
+        var view = new SampleView
+        {
+            Analysis = Samples.Analysis(),
+            Sample = Samples.Sample(1) with { Predicted = "mushroom", Correct = false, Confidence = 0.26, ClassName = "umbrella" },
+            Contributions = [new(Samples.Tile(0, 0.5), "c1", 1.2), new(null, "not explained by a concept", -1.1)],
+            ContributionsTo = "umbrella",
+            Logit = 0.1,
+        };
+        Assert.Equal("Predicted “mushroom” (26%), labelled “umbrella”. The concept c1 adds most to the score of “umbrella”.", Sentences.Sample(view));
+    }
+
+    [Fact]
     public void Many_ways_without_a_usual_one_are_counted()
     {
         var view = Samples.ClassView([Samples.Card(0, 0.9)], [Samples.Strategy(0, 40), Samples.Strategy(1, 30), Samples.Strategy(2, 30)]);
