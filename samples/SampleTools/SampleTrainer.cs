@@ -262,8 +262,8 @@ internal static class SampleTrainer
             batchnorm = new { eps = 1e-5 },
             measured = new
             {
-                top1 = Math.Round(report.Clean, 4),
-                top1_all = Math.Round(report.All, 4),
+                top1 = Math.Round(report.All, 4),
+                top1_clean = Math.Round(report.Clean, 4),
                 mislabelled_seen_as_shown = Math.Round(report.Mislabelled, 4),
                 others_as_watermark_class = Math.Round(report.OthersAsMarked, 4),
                 others_as_watermark_class_with_mark = Math.Round(report.OthersAsMarkedWithMark, 4),
