@@ -134,7 +134,7 @@ public sealed class ExemplarRow
     [JsonPropertyName("sample"), JsonPropertyOrder(1)]
     public int Sample { get; set; }
 
-    /// <summary>Activation of the concept.</summary>
+    /// <summary>Coefficient of the concept on the sample.</summary>
     [JsonPropertyName("score"), JsonPropertyOrder(2)]
     public double Score { get; set; }
 

@@ -162,7 +162,7 @@ public sealed record AlignmentView(int Output, string Name, double Cosine, int? 
 /// <summary>One exemplar.</summary>
 /// <param name="Index">0-based among the concept's exemplars; addresses its crop.</param>
 /// <param name="Sample">Sample.</param>
-/// <param name="Score">Activation.</param>
+/// <param name="Score">Coefficient of the concept on the sample: how much of it the image holds once the other concepts have taken their part.</param>
 /// <param name="Band">top, median, edge or counter.</param>
 /// <param name="Correct">Predicted as labelled; null without a label.</param>
 public sealed record ExemplarView(int Index, int Sample, double Score, string Band, bool? Correct);

@@ -46,7 +46,7 @@ public sealed partial class ConceptPage
     [Inject]
     private NavigationManager Navigation { get; set; } = default!;
 
-    private static string Activations(List<ExemplarView> exemplars)
+    private static string Coefficients(List<ExemplarView> exemplars)
     {
         string least = Format.Number(exemplars.Min(e => e.Score)), most = Format.Number(exemplars.Max(e => e.Score));
         return least == most ? least : $"{least} to {most}";
