@@ -158,4 +158,14 @@ public sealed record Exemplar(int Sample, double Score, double Left, double Top,
 /// <param name="Profile">Mean importance per concept (share of the logit), in the order of the concepts.</param>
 /// <param name="Summary">In words: "mainly c3 (66%)".</param>
 public sealed record StrategyEntry(
-    int Index, int Size, double? Accuracy, int Prototype, IReadOnlyList<double> Profile, string Summary);
+    int Index, int Size, double? Accuracy, int Prototype, IReadOnlyList<double> Profile, string Summary)
+{
+    /// <summary>Rows of the images that show the strategy best: the prototype, then those nearest to the mean profile, nearest first.</summary>
+    public IReadOnlyList<int> Typical { get; init; } = [];
+
+    /// <summary>Rows of the images that another strategy would almost have taken, smallest margin first; empty where there is no other.</summary>
+    public IReadOnlyList<int> Borderline { get; init; } = [];
+
+    /// <summary>The strategy that comes next for each image of <see cref="Borderline"/>.</summary>
+    public IReadOnlyList<int> BorderlineNext { get; init; } = [];
+}

@@ -52,7 +52,7 @@ public sealed class RunPlan : IDisposable
         DirectionsKey = ArtifactKey.Of("directions/1", ActivationsKey);
         RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
         ConceptsKey = ArtifactKey.Of(
-            "concepts/5", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
+            "concepts/6", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
         OutliersKey = ArtifactKey.Of("outliers/2", ConceptsKey);
     }
 

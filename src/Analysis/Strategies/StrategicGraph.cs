@@ -72,15 +72,17 @@ public sealed record StrategicGraph(
             layout,
             partition.Labels,
             strongest,
-            [.. partition.Strategies.Select(s => Describe(s, partition.Labels, shares, outputs, label))],
+            [.. partition.Strategies.Select(s => Describe(s, partition, points, shares, outputs, label))],
             n < 4 ? "too few images for a layout" : $"UMAP of concept contributions, {Math.Min(Neighbours, n)} neighbours",
             trustworthiness,
             importantFrom,
             strongest.Count(s => s < 0 || count[s] < importantFrom));
     }
 
-    private static StrategyEntry Describe(Strategy strategy, int[] labels, Shares shares, ImageOutputs outputs, int? label)
+    private static StrategyEntry Describe(Strategy strategy, StrategyPartition partition, DenseMatrix points, Shares shares, ImageOutputs outputs, int? label)
     {
+        var labels = partition.Labels;
+        var images = StrategyImages.Choose(points, partition, strategy.Index);
         var profile = Array.ConvertAll(strategy.Profile, p => p / shares.Scale);
         double? accuracy = label is { } own
             ? Enumerable.Range(0, labels.Length).Where(i => labels[i] == strategy.Index).Average(i => outputs.Predicted[i] == own ? 1.0 : 0.0)
@@ -93,7 +95,12 @@ public sealed record StrategicGraph(
             1 => FormattableString.Invariant($"mainly c{leading[0]} ({100 * profile[leading[0]] / total:0}%)"),
             _ => FormattableString.Invariant($"c{leading[0]} ({100 * profile[leading[0]] / total:0}%) with c{leading[1]} ({100 * profile[leading[1]] / total:0}%)"),
         };
-        return new StrategyEntry(strategy.Index, strategy.Size, accuracy, outputs.Rows[strategy.Prototype], profile, summary);
+        return new StrategyEntry(strategy.Index, strategy.Size, accuracy, outputs.Rows[strategy.Prototype], profile, summary)
+        {
+            Typical = [.. images.Typical.Select(i => outputs.Rows[i])],
+            Borderline = [.. images.Borderline.Select(i => outputs.Rows[i])],
+            BorderlineNext = images.Next,
+        };
     }
 
     private static DenseMatrix Take(DenseMatrix contributions, int concepts)

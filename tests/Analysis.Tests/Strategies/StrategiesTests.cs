@@ -27,6 +27,25 @@ public sealed class StrategiesTests
     }
 
     [Fact]
+    public void TypicalImagesShowTheirStrategyAndBorderlineOnesNearlyTheOther()
+    {
+        var (contributions, truth) = TwoStrategies();
+        // Image 5 shows its own concept just a little more than the other's.
+        (contributions[5, 0], contributions[5, 3]) = (1.6, 1.5);
+        var partition = StrategyClusters.Build(contributions);
+        var images = StrategyImages.Choose(contributions, partition, partition.Labels[5]);
+        Assert.Equal(partition.Strategies[partition.Labels[5]].Prototype, images.Typical[0]);
+        Assert.Equal(images.Typical.Count, images.Typical.Distinct().Count());
+        Assert.DoesNotContain(5, images.Typical);
+        Assert.All(images.Typical, i => Assert.Equal(truth[5], truth[i]));
+        Assert.Equal(5, images.Borderline[0]);
+        Assert.All(images.Next, next => Assert.Equal(1 - partition.Labels[5], next));
+
+        var single = StrategyClusters.Build(Planted.Normal(2, 30, 6));
+        Assert.Empty(StrategyImages.Choose(Planted.Normal(2, 30, 6), single, 0).Borderline);
+    }
+
+    [Fact]
     public void OneWayOfRecognisingIsOneStrategy()
     {
         var contributions = Planted.Normal(2, 300, 6);
