@@ -110,6 +110,9 @@ internal static class DashboardHost
         services.AddSingleton<IProgressFeed>(provider => provider.GetRequiredService<ProgressStore>());
         services.AddSingleton<AtlasIngestion>();
         services.AddSingleton<StoreCleaner>();
+        services.AddSingleton<WorkerSupervisor>();
+        services.AddSingleton<AnalysisQueue>();
+        services.AddSingleton<TaskQueue>();
         services.AddSingleton<JobCoordinator>();
         services.AddHostedService(provider => provider.GetRequiredService<JobCoordinator>());
         services.AddHostedService<SampleStarter>();
@@ -117,6 +120,8 @@ internal static class DashboardHost
         services.AddSingleton<AllowedRoots>();
         services.AddSingleton<AnalysisService>();
         services.AddSingleton<IAnalysisService>(provider => provider.GetRequiredService<AnalysisService>());
+        services.AddSingleton<TaskService>();
+        services.AddSingleton<ITaskService>(provider => provider.GetRequiredService<TaskService>());
         services.AddSingleton<SourceService>();
         services.AddSingleton<ISourceService>(provider => provider.GetRequiredService<SourceService>());
         services.AddSingleton<AtlasService>();

@@ -42,7 +42,7 @@ public sealed class CatalogueTests
             }
 
             var cleaner = new StoreCleaner(new DataFolders(store), Options.Create(new DashboardOptions()), NullLogger<StoreCleaner>.Instance);
-            Assert.Equal(2, cleaner.Trim(store, 2000, CancellationToken.None));
+            Assert.Equal(2, cleaner.Trim(store, 2000, [], CancellationToken.None));
             Assert.Equal(["key0", "key1"], Directory.EnumerateDirectories(store).Select(Path.GetFileName).Order());
         }
         finally

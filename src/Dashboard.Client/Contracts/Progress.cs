@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Dashboard.Client.Contracts;
 
-/// <summary>State of an analysis.</summary>
+/// <summary>State of an analysis or of a task beside one.</summary>
 [JsonConverter(typeof(LowerCaseEnum<AnalysisState>))]
 public enum AnalysisState
 {
@@ -105,6 +105,9 @@ public interface IAnalysisHubClient
 
     /// <summary>The analysis failed or was cancelled; the message says why and what to do.</summary>
     Task Failed(string analysisId, string message);
+
+    /// <summary>The current state of a task; sent first to every new subscriber and at most every 100 ms while at work.</summary>
+    Task TaskProgress(TaskView task);
 }
 
 /// <summary>What listeners call on the hub at <c>/hubs/analyses</c>.</summary>
@@ -115,6 +118,12 @@ public interface IAnalysisHub
 
     /// <summary>Stops them.</summary>
     Task Unsubscribe(string analysisId);
+
+    /// <summary>Starts sending messages about a task beside an analysis, the current state first.</summary>
+    Task SubscribeTask(string taskId);
+
+    /// <summary>Stops them.</summary>
+    Task UnsubscribeTask(string taskId);
 }
 
 /// <summary>
@@ -131,4 +140,10 @@ public interface IProgressFeed
 
     /// <summary>The current state; null for an unknown analysis.</summary>
     AnalysisProgress? Current(string analysisId);
+
+    /// <summary>Listens to one task beside an analysis.</summary>
+    IDisposable SubscribeTask(string taskId, Action<TaskView> handler);
+
+    /// <summary>The current state of a task; null for an unknown one.</summary>
+    TaskView? CurrentTask(string taskId);
 }

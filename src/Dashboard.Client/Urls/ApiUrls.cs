@@ -29,6 +29,14 @@ public static class ApiUrls
     /// <summary>The outlier list as one self-contained HTML file.</summary>
     public static string OutlierReport(string analysisId) => $"/api/analyses/{analysisId}/outliers/report";
 
+    /// <summary>A file that a task beside the analysis made.</summary>
+    /// <param name="analysisId">The analysis.</param>
+    /// <param name="taskId">The task.</param>
+    /// <param name="name">Name of the file, without a folder.</param>
+    /// <param name="version">Sequence number of the state that named it, so that a browser fetches a changed preview again; null for a finished file.</param>
+    public static string TaskFile(string analysisId, string taskId, string name, long? version = null) =>
+        $"/api/analyses/{analysisId}/tasks/{taskId}/files/{Uri.EscapeDataString(name)}" + (version is { } v ? FormattableString.Invariant($"?v={v}") : "");
+
     /// <summary>A picture of a data set preview, prepared as the network sees it when <paramref name="network"/> is given.</summary>
     public static string Preview(string token, int sample, string? network = null) =>
         FormattableString.Invariant($"/api/previews/{token}/{sample}") + (network is null ? "" : "?network=" + Uri.EscapeDataString(network));

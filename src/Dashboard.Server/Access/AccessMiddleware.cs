@@ -11,7 +11,7 @@ namespace Dashboard.Server.Access;
 /// Origin and Sec-Fetch-Site headers must show that the request comes from this site or from a program. On other
 /// addresses everything but shared pages, health and the login itself needs the cookie or the token.
 /// </summary>
-internal sealed class AccessMiddleware(RequestDelegate next, HostAddress address, LoginCookie cookie, JobCoordinator coordinator)
+internal sealed class AccessMiddleware(RequestDelegate next, HostAddress address, LoginCookie cookie, WorkerSupervisor supervisor)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -25,7 +25,7 @@ internal sealed class AccessMiddleware(RequestDelegate next, HostAddress address
         if (request.Path.StartsWithSegments(WorkerIdentity.HubPath))
         {
             // Browsers always send an Origin with WebSockets, and cannot add headers to them.
-            if (request.Headers.ContainsKey("Origin") || !coordinator.Knows(request.Headers[WorkerIdentity.SecretHeader].ToString()))
+            if (request.Headers.ContainsKey("Origin") || !supervisor.Knows(request.Headers[WorkerIdentity.SecretHeader].ToString()))
             {
                 await RefuseAsync(context, StatusCodes.Status403Forbidden, "Not for browsers", "Only the engine that this site started may connect here.");
                 return;

@@ -27,6 +27,7 @@ internal static class ApiEndpoints
         MapAnnotations(analysis.MapGroup("").WithTags("annotations"));
         MapReports(analysis.MapGroup("").WithTags("reports"));
         MapShares(api, analysis);
+        analysis.MapTasks();
         analysis.MapPictures();
         api.MapPreviewPictures();
         MapSources(api);
@@ -239,12 +240,12 @@ internal static class ApiEndpoints
             .WithName("PreviewNetwork").WithSummary("Recognises a network and tries it on up to 200 images.");
     }
 
-    private static ProblemHttpResult Missing(string detail) => TypedResults.Problem(detail, statusCode: StatusCodes.Status404NotFound, title: "Not found");
+    internal static ProblemHttpResult Missing(string detail) => TypedResults.Problem(detail, statusCode: StatusCodes.Status404NotFound, title: "Not found");
 
-    private static IResult Found<T>(T? value, string what)
+    internal static IResult Found<T>(T? value, string what)
         where T : class => value is null ? Missing($"There is no such {what}.") : TypedResults.Ok(value);
 
-    private static async Task<IResult> Page<T>(int skip, int take, Func<Task<Paged<T>>> read) =>
+    internal static async Task<IResult> Page<T>(int skip, int take, Func<Task<Paged<T>>> read) =>
         PageFault(skip, take) is { } fault ? fault : TypedResults.Ok(await read());
 
     private static ProblemHttpResult? PageFault(int skip, int take) => skip < 0 || take is < 0 or > MostRows

@@ -37,6 +37,9 @@ internal sealed class DataFolders
     /// <summary>The run folder of an analysis.</summary>
     public string Run(string id) => Path.Combine(Runs, id);
 
+    /// <summary>The folder of a task beside an analysis.</summary>
+    public string Task(string id, string taskKey) => Path.Combine(Run(id), "tasks", taskKey);
+
     private static AnalysisException FullDisk(string root, Exception? fault) => new(
         $"The disk that holds the data directory {root} is full.", "Free some space, or choose another place with --data-directory.", fault);
 

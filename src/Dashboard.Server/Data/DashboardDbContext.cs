@@ -23,6 +23,8 @@ internal sealed class DashboardDbContext(DbContextOptions<DashboardDbContext> op
 
     public DbSet<ShareEntity> Shares => Set<ShareEntity>();
 
+    public DbSet<TaskEntity> Tasks => Set<TaskEntity>();
+
     /// <summary>Milliseconds since 1970: SQLite neither compares nor sorts dates with an offset.</summary>
     private sealed class Milliseconds() : ValueConverter<DateTimeOffset, long>(
         value => value.ToUnixTimeMilliseconds(), value => DateTimeOffset.FromUnixTimeMilliseconds(value));
@@ -52,6 +54,12 @@ internal sealed class DashboardDbContext(DbContextOptions<DashboardDbContext> op
         samples.HasIndex(row => new { row.AnalysisKey, row.OutlierKind, row.OutlierRank }).HasFilter("OutlierKind <> ''");
         Owned<SkippedEntity>(model, "Skipped").HasKey(row => new { row.AnalysisKey, row.Index });
         Owned<AnnotationEntity>(model, "Annotations").HasKey(row => new { row.AnalysisKey, row.Kind, row.Target });
+        var tasks = Owned<TaskEntity>(model, "Tasks");
+        tasks.HasKey(row => row.Key);
+        tasks.HasIndex(row => row.Id).IsUnique();
+        tasks.HasIndex(row => new { row.AnalysisKey, row.TaskKey }).IsUnique();
+        tasks.HasIndex(row => new { row.State, row.QueueOrder });
+        tasks.Property(row => row.State).HasConversion<string>();
         var shares = Owned<ShareEntity>(model, "Shares");
         shares.HasKey(row => row.Key);
         shares.HasIndex(row => row.TokenHash).IsUnique();

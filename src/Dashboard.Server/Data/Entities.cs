@@ -189,6 +189,51 @@ internal sealed class SkippedEntity
     public required string Reason { get; set; }
 }
 
+/// <summary>Something asked for beside a finished analysis.</summary>
+internal sealed class TaskEntity
+{
+    public int Key { get; set; }
+
+    public int AnalysisKey { get; set; }
+
+    /// <summary>12 lower-case hex digits.</summary>
+    public required string Id { get; set; }
+
+    public required string Kind { get; set; }
+
+    /// <summary>Version of the kind when it was asked for.</summary>
+    public int Version { get; set; }
+
+    /// <summary>Complete parameters as canonical JSON.</summary>
+    public required string Parameters { get; set; }
+
+    /// <summary>Content address of the result: kind, version, parameters and the keys of the analysis. Names its folder.</summary>
+    public required string TaskKey { get; set; }
+
+    public AnalysisState State { get; set; }
+
+    public string? Message { get; set; }
+
+    public long Done { get; set; }
+
+    public long Total { get; set; }
+
+    public DateTimeOffset Created { get; set; }
+
+    public DateTimeOffset? Started { get; set; }
+
+    public DateTimeOffset? Ended { get; set; }
+
+    /// <summary>Position in the queue: lower runs first.</summary>
+    public long QueueOrder { get; set; }
+
+    /// <summary>How often the engine died in a row without getting further.</summary>
+    public int Failures { get; set; }
+
+    /// <summary>Tenths done when the engine last died.</summary>
+    public int FailureMark { get; set; }
+}
+
 /// <summary>What a person wrote about a concept or a sample.</summary>
 internal sealed class AnnotationEntity
 {

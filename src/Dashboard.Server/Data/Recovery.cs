@@ -1,7 +1,9 @@
 using System.Text.Json;
+using Analysis.Runs.Tasks;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
 using Dashboard.Server.Jobs;
+using Dashboard.Server.Services;
 using Microsoft.EntityFrameworkCore;
 
 namespace Dashboard.Server.Data;
@@ -29,17 +31,47 @@ internal sealed class Recovery(IDbContextFactory<DashboardDbContext> databases, 
             });
         }
 
+        await RestoreTasksAsync(database, rows.ToDictionary(row => row.Key, row => row.Id), cancellation);
         var known = rows.Select(row => row.Id).ToHashSet();
         foreach (var folder in Directory.EnumerateDirectories(folders.Runs).Where(folder => IsRunFolder(folder) && !known.Contains(Path.GetFileName(folder))))
         {
-            try
+            TryDelete(folder);
+        }
+    }
+
+    /// <summary>Tasks at work are queued again; those of another version of their kind go, since nobody can ask for their results.</summary>
+    private async Task RestoreTasksAsync(DashboardDbContext database, Dictionary<int, string> analyses, CancellationToken cancellation)
+    {
+        var versions = TaskCatalogue.All.ToDictionary(task => task.Kind, task => task.Version);
+        foreach (var row in await database.Tasks.AsNoTracking().ToListAsync(cancellation))
+        {
+            if (versions.GetValueOrDefault(row.Kind, -1) != row.Version)
             {
-                Disk.DeleteFolder(folder);
+                await database.Tasks.Where(task => task.Key == row.Key).ExecuteDeleteAsync(cancellation);
+                TryDelete(folders.Task(analyses[row.AnalysisKey], row.TaskKey));
+                continue;
             }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+
+            if (row.State == AnalysisState.Running)
             {
-                // It costs space only, and the next start tries again.
+                row.State = AnalysisState.Queued;
+                await database.Tasks.Where(task => task.Key == row.Key)
+                    .ExecuteUpdateAsync(set => set.SetProperty(task => task.State, AnalysisState.Queued), cancellation);
             }
+
+            progress.RestoreTask(TaskService.View(row, analyses[row.AnalysisKey]));
+        }
+    }
+
+    private static void TryDelete(string folder)
+    {
+        try
+        {
+            Disk.DeleteFolder(folder);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // It costs space only, and the next start tries again.
         }
     }
 

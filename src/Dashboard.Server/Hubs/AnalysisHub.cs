@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.SignalR;
 
 namespace Dashboard.Server.Hubs;
 
-/// <summary>Sends the progress of analyses to scripts, the command line and other programs; pages get the same in process.</summary>
+/// <summary>Sends the progress of analyses and of tasks beside them to scripts, the command line and other programs; pages get the same in process.</summary>
 internal sealed class AnalysisHub(HubSubscriptions subscriptions, IProgressFeed feed) : Hub<IAnalysisHubClient>, IAnalysisHub
 {
     public Task Subscribe(string analysisId)
@@ -25,6 +25,23 @@ internal sealed class AnalysisHub(HubSubscriptions subscriptions, IProgressFeed 
         return Task.CompletedTask;
     }
 
+    public Task SubscribeTask(string taskId)
+    {
+        if (taskId is not { Length: 12 } || feed.CurrentTask(taskId) is null)
+        {
+            throw new HubException("There is no such task. GET /api/analyses/{id}/tasks lists them.");
+        }
+
+        subscriptions.AddTask(Context.ConnectionId, taskId);
+        return Task.CompletedTask;
+    }
+
+    public Task UnsubscribeTask(string taskId)
+    {
+        subscriptions.RemoveTask(Context.ConnectionId, taskId);
+        return Task.CompletedTask;
+    }
+
     public override Task OnDisconnectedAsync(Exception? exception)
     {
         subscriptions.RemoveAll(Context.ConnectionId);
@@ -39,24 +56,48 @@ internal sealed class AnalysisHub(HubSubscriptions subscriptions, IProgressFeed 
 internal sealed class HubSubscriptions(IProgressFeed feed, IHubContext<AnalysisHub, IAnalysisHubClient> hub) : IDisposable
 {
     private const int MostPerConnection = 200;
+    private const string TaskPrefix = "task/";
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, IDisposable>> _connections = new();
 
-    public void Add(string connectionId, string analysisId)
+    public void Add(string connectionId, string analysisId) => Listen(connectionId, analysisId, () =>
+    {
+        var relay = new Relay(hub.Clients.Client(connectionId));
+        return feed.Subscribe(analysisId, relay.Send);
+    });
+
+    public void Remove(string connectionId, string analysisId) => Drop(connectionId, analysisId);
+
+    public void AddTask(string connectionId, string taskId) => Listen(connectionId, TaskPrefix + taskId, () =>
+    {
+        var client = hub.Clients.Client(connectionId);
+        var tail = Task.CompletedTask;
+        // The feed calls with one state at a time; sending goes on in order behind it.
+        return feed.SubscribeTask(taskId, task => tail = SendAfterAsync(tail, client, task));
+    });
+
+    public void RemoveTask(string connectionId, string taskId) => Drop(connectionId, TaskPrefix + taskId);
+
+    private static async Task SendAfterAsync(Task before, IAnalysisHubClient client, TaskView task)
+    {
+        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await client.TaskProgress(task);
+    }
+
+    private void Listen(string connectionId, string key, Func<IDisposable> subscribe)
     {
         var subscriptions = _connections.GetOrAdd(connectionId, _ => new());
         if (subscriptions.Count >= MostPerConnection)
         {
-            throw new HubException($"One connection listens to at most {MostPerConnection} analyses. Unsubscribe from some.");
+            throw new HubException($"One connection listens to at most {MostPerConnection} analyses and tasks. Unsubscribe from some.");
         }
 
-        Remove(connectionId, analysisId);
-        var relay = new Relay(hub.Clients.Client(connectionId));
-        subscriptions[analysisId] = feed.Subscribe(analysisId, relay.Send);
+        Drop(connectionId, key);
+        subscriptions[key] = subscribe();
     }
 
-    public void Remove(string connectionId, string analysisId)
+    private void Drop(string connectionId, string key)
     {
-        if (_connections.TryGetValue(connectionId, out var subscriptions) && subscriptions.TryRemove(analysisId, out var old))
+        if (_connections.TryGetValue(connectionId, out var subscriptions) && subscriptions.TryRemove(key, out var old))
         {
             old.Dispose();
         }

@@ -1,15 +1,16 @@
 using Analysis.Runs;
+using Analysis.Runs.Tasks;
 using Dashboard.Server.Jobs;
 using Microsoft.AspNetCore.SignalR;
 
 namespace Dashboard.Server.Hubs;
 
 /// <summary>The engine worker's door. Requests reach it only with the secret of the running worker and without an Origin.</summary>
-internal sealed class WorkerHub(JobCoordinator coordinator) : Hub<IWorkerClient>, IWorkerHub
+internal sealed class WorkerHub(JobCoordinator coordinator, WorkerSupervisor supervisor) : Hub<IWorkerClient>, IWorkerHub
 {
     public override async Task OnConnectedAsync()
     {
-        if (!coordinator.Attach(Context.ConnectionId, Secret))
+        if (!supervisor.Attach(Context.ConnectionId, Secret))
         {
             Context.Abort();
             return;
@@ -20,49 +21,55 @@ internal sealed class WorkerHub(JobCoordinator coordinator) : Hub<IWorkerClient>
 
     public override Task OnDisconnectedAsync(Exception? exception)
     {
-        coordinator.Detach(Context.ConnectionId);
+        supervisor.Detach(Context.ConnectionId);
         return base.OnDisconnectedAsync(exception);
     }
 
-    public Task Hello(string? analysisId)
+    public Task Hello(string? jobId)
     {
-        coordinator.Greet(Context.ConnectionId);
+        supervisor.Greet(Context.ConnectionId);
         return Task.CompletedTask;
     }
 
-    public Task Progress(string analysisId, int attempt, RunProgress progress)
+    public Task Progress(string jobId, int attempt, RunProgress progress)
     {
-        coordinator.OnProgress(analysisId, attempt, progress);
+        coordinator.OnProgress(jobId, attempt, progress);
         return Task.CompletedTask;
     }
 
-    public Task Described(string analysisId, int attempt)
+    public Task TaskProgress(string jobId, int attempt, TaskProgress progress)
     {
-        coordinator.OnDescribed(analysisId, attempt);
+        coordinator.OnTaskProgress(jobId, attempt, progress);
         return Task.CompletedTask;
     }
 
-    public Task SamplesListed(string analysisId, int attempt, int count)
+    public Task Described(string jobId, int attempt)
     {
-        coordinator.OnSamplesListed(analysisId, attempt);
+        coordinator.OnDescribed(jobId, attempt);
         return Task.CompletedTask;
     }
 
-    public Task ClassReady(string analysisId, int attempt, int classIndex)
+    public Task SamplesListed(string jobId, int attempt, int count)
     {
-        coordinator.OnClassReady(analysisId, attempt, classIndex);
+        coordinator.OnSamplesListed(jobId, attempt);
         return Task.CompletedTask;
     }
 
-    public Task Log(string analysisId, int attempt, string line)
+    public Task ClassReady(string jobId, int attempt, int classIndex)
     {
-        coordinator.OnLog(analysisId, attempt, line);
+        coordinator.OnClassReady(jobId, attempt, classIndex);
         return Task.CompletedTask;
     }
 
-    public Task Ended(string analysisId, int attempt, WorkOutcome outcome, string message)
+    public Task Log(string jobId, int attempt, string line)
     {
-        coordinator.OnEnded(analysisId, attempt, outcome, message);
+        coordinator.OnLog(jobId, attempt, line);
+        return Task.CompletedTask;
+    }
+
+    public Task Ended(string jobId, int attempt, WorkOutcome outcome, string message)
+    {
+        coordinator.OnEnded(jobId, attempt, outcome, message);
         return Task.CompletedTask;
     }
 

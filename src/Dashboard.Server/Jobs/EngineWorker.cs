@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using Analysis;
 using Analysis.Runs;
+using Analysis.Runs.Tasks;
 using Dashboard.Server.Configuration;
 using Dashboard.Server.Data;
 using Microsoft.AspNetCore.Http.Connections;
@@ -9,11 +10,14 @@ using Microsoft.AspNetCore.SignalR.Client;
 
 namespace Dashboard.Server.Jobs;
 
-/// <summary>Runs an analysis; blocks until it ends. Called on one dedicated thread.</summary>
-internal delegate void Engine(WorkItem item, IRunObserver observer, CancellationToken cancellation);
+/// <summary>Receives what an analysis or a task reports.</summary>
+internal interface IWorkObserver : IRunObserver, ITaskObserver;
+
+/// <summary>Runs an analysis or a task; blocks until it ends. Called on one dedicated thread.</summary>
+internal delegate void Engine(WorkItem item, IWorkObserver observer, CancellationToken cancellation);
 
 /// <summary>
-/// The engine's side of the connection to the host: takes one run at a time and reports. Ends when the host is gone, so
+/// The engine's side of the connection to the host: takes one piece of work at a time and reports. Ends when the host is gone, so
 /// that no engine is left behind.
 /// </summary>
 internal sealed class EngineWorker(string host, string secret, Engine engine)
@@ -56,15 +60,15 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
     {
         lock (_gate)
         {
-            return _current?.Item.AnalysisId;
+            return _current?.Item.JobId;
         }
     }
 
-    private void Cancel(string? analysisId)
+    private void Cancel(string? jobId)
     {
         lock (_gate)
         {
-            if (_current is { } current && current.Item.AnalysisId == analysisId)
+            if (_current is { } current && current.Item.JobId == jobId)
             {
                 current.Cancellation.Cancel();
             }
@@ -79,7 +83,7 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
             if (_current is not null)
             {
                 execution.Reports.TryWrite(hub => hub.InvokeAsync(
-                    nameof(IWorkerHub.Ended), item.AnalysisId, item.Attempt, WorkOutcome.Failed, "The engine is busy with another run."));
+                    nameof(IWorkerHub.Ended), item.JobId, item.Attempt, WorkOutcome.Failed, "The engine is busy with other work."));
                 execution.Reports.TryComplete();
                 _ = PumpAsync(connection, execution);
                 return;
@@ -105,7 +109,7 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
         try
         {
             await connection.InvokeAsync(
-                nameof(IWorkerHub.Ended), execution.Item.AnalysisId, execution.Item.Attempt, outcome, message);
+                nameof(IWorkerHub.Ended), execution.Item.JobId, execution.Item.Attempt, outcome, message);
         }
         catch (Exception)
         {
@@ -164,11 +168,11 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
         }
     }
 
-    /// <summary>One run with what it has to report.</summary>
-    private sealed class Execution(WorkItem item) : IRunObserver
+    /// <summary>One piece of work with what it has to report.</summary>
+    private sealed class Execution(WorkItem item) : IWorkObserver
     {
         private readonly Channel<Func<HubConnection, Task>> _reports = Channel.CreateUnbounded<Func<HubConnection, Task>>();
-        private RunProgress? _latest;
+        private object? _latest;
         private long _sent;
 
         public WorkItem Item { get; } = item;
@@ -179,7 +183,11 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
 
         public ReportQueue Reports => new(_reports);
 
-        public void OnProgress(RunProgress progress)
+        public void OnProgress(RunProgress progress) => Report(progress);
+
+        public void OnProgress(TaskProgress progress) => Report(progress);
+
+        private void Report(object progress)
         {
             if (Interlocked.Exchange(ref _latest, progress) is null)
             {
@@ -188,16 +196,16 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
         }
 
         public void OnDescribed() => _reports.Writer.TryWrite(
-            hub => hub.InvokeAsync(nameof(IWorkerHub.Described), Item.AnalysisId, Item.Attempt));
+            hub => hub.InvokeAsync(nameof(IWorkerHub.Described), Item.JobId, Item.Attempt));
 
         public void OnSamplesListed(int count) => _reports.Writer.TryWrite(
-            hub => hub.InvokeAsync(nameof(IWorkerHub.SamplesListed), Item.AnalysisId, Item.Attempt, count));
+            hub => hub.InvokeAsync(nameof(IWorkerHub.SamplesListed), Item.JobId, Item.Attempt, count));
 
         public void OnClassReady(int classIndex) => _reports.Writer.TryWrite(
-            hub => hub.InvokeAsync(nameof(IWorkerHub.ClassReady), Item.AnalysisId, Item.Attempt, classIndex));
+            hub => hub.InvokeAsync(nameof(IWorkerHub.ClassReady), Item.JobId, Item.Attempt, classIndex));
 
         public void OnLog(string line) => _reports.Writer.TryWrite(
-            hub => hub.InvokeAsync(nameof(IWorkerHub.Log), Item.AnalysisId, Item.Attempt, line));
+            hub => hub.InvokeAsync(nameof(IWorkerHub.Log), Item.JobId, Item.Attempt, line));
 
         public void End(WorkOutcome outcome, string message)
         {
@@ -217,7 +225,8 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
             if (Interlocked.Exchange(ref _latest, null) is { } progress)
             {
                 _sent = Environment.TickCount64;
-                await hub.InvokeAsync(nameof(IWorkerHub.Progress), Item.AnalysisId, Item.Attempt, progress);
+                await hub.InvokeAsync(
+                    progress is TaskProgress ? nameof(IWorkerHub.TaskProgress) : nameof(IWorkerHub.Progress), Item.JobId, Item.Attempt, progress);
             }
         }
     }

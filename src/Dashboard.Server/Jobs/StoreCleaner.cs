@@ -10,10 +10,12 @@ namespace Dashboard.Server.Jobs;
 internal sealed class StoreCleaner(DataFolders folders, IOptions<DashboardOptions> options, ILogger<StoreCleaner> logger)
 {
     /// <summary>Removes keys until the store fits; returns the number removed.</summary>
-    public Task<int> MakeRoomAsync(CancellationToken cancellation) => Task.Run(
-        () => Trim(folders.Store, (long)(options.Value.StoreLimitGiB * (1L << 30)), cancellation), cancellation);
+    /// <param name="keep">Keys that the work at hand will read; they stay, even where the store remains too large.</param>
+    /// <param name="cancellation">Ends it between folders.</param>
+    public Task<int> MakeRoomAsync(IReadOnlyCollection<string> keep, CancellationToken cancellation) => Task.Run(
+        () => Trim(folders.Store, (long)(options.Value.StoreLimitGiB * (1L << 30)), keep, cancellation), cancellation);
 
-    internal int Trim(string store, long limit, CancellationToken cancellation)
+    internal int Trim(string store, long limit, IReadOnlyCollection<string> keep, CancellationToken cancellation)
     {
         if (!Directory.Exists(store))
         {
@@ -43,6 +45,11 @@ internal sealed class StoreCleaner(DataFolders folders, IOptions<DashboardOption
             if (total <= limit)
             {
                 break;
+            }
+
+            if (keep.Contains(Path.GetFileName(key.Folder)))
+            {
+                continue;
             }
 
             try

@@ -15,6 +15,7 @@ internal sealed class AnalysisService(
     DataFolders folders,
     AllowedRoots roots,
     ProgressStore progress,
+    TaskService tasks,
     JobCoordinator coordinator) : IAnalysisService
 {
     /// <summary>Most rows of one page of a list.</summary>
@@ -146,6 +147,7 @@ internal sealed class AnalysisService(
             await coordinator.CancelAsync(id, cancellation);
         }
 
+        await tasks.ForgetAsync(id, cancellation);
         await using (var database = await databases.CreateDbContextAsync(cancellation))
         {
             await database.Analyses.Where(entity => entity.Key == row.Key).ExecuteDeleteAsync(cancellation);
@@ -246,18 +248,7 @@ internal sealed class AnalysisService(
         return [.. (own ?? []).Where(key => key.All(char.IsAsciiLetterOrDigit) && !used.Contains(key)).Select(key => Path.Combine(folders.Store, key))];
     }
 
-    private IReadOnlyCollection<string>? Keys(string id)
-    {
-        try
-        {
-            using var manifest = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folders.Run(id), "manifest.json")));
-            return [.. manifest.RootElement.GetProperty("keys").EnumerateObject().Select(entry => entry.Value.GetString() ?? "")];
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException)
-        {
-            return null;
-        }
-    }
+    private IReadOnlyCollection<string>? Keys(string id) => RunFiles.Keys(folders.Run(id))?.Values.ToArray();
 
     private async Task<AnalysisEntity> RequireAsync(string id, CancellationToken cancellation) =>
         await FindAsync(id, cancellation) ?? throw new ServiceException($"There is no analysis '{id}'.");

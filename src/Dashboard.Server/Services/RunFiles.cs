@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Analysis.Atlas;
 using Analysis.Imaging;
+using Analysis.Runs;
 using Dashboard.Server.Data;
 
 namespace Dashboard.Server.Services;
@@ -20,4 +21,20 @@ internal static class RunFiles
             return null;
         }
     }
+
+    /// <summary>The recipe of a finished run; null where there is none.</summary>
+    public static Manifest? Manifest(string runFolder)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(Path.Combine(runFolder, "manifest.json")), AnalysisJson.Options);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Artefact keys of a finished run by stage; null where there is no manifest.</summary>
+    public static IReadOnlyDictionary<string, string>? Keys(string runFolder) => Manifest(runFolder)?.Keys;
 }

@@ -63,6 +63,10 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public AnalysisProgress? Current(string analysisId) => null;
 
+    public IDisposable SubscribeTask(string taskId, Action<TaskView> handler) => new Subscription(() => { });
+
+    public TaskView? CurrentTask(string taskId) => null;
+
     public Task<Paged<AnalysisSummary>> ListAsync(int skip = 0, int take = 50, CancellationToken cancellation = default) =>
         Task.FromResult(new Paged<AnalysisSummary>(Analysis is null ? [] : [Analysis], Analysis is null ? 0 : 1));
 

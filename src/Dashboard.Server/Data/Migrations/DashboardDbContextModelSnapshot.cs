@@ -384,6 +384,77 @@ namespace Dashboard.Server.Data.Migrations
                     b.ToTable("Skipped", (string)null);
                 });
 
+            modelBuilder.Entity("Dashboard.Server.Data.TaskEntity", b =>
+                {
+                    b.Property<int>("Key")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("AnalysisKey")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Done")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long?>("Ended")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("FailureMark")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Message")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Parameters")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("QueueOrder")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long?>("Started")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("TaskKey")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Total")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Key");
+
+                    b.HasIndex("Id")
+                        .IsUnique();
+
+                    b.HasIndex("AnalysisKey", "TaskKey")
+                        .IsUnique();
+
+                    b.HasIndex("State", "QueueOrder");
+
+                    b.ToTable("Tasks", (string)null);
+                });
+
             modelBuilder.Entity("Dashboard.Server.Data.AnnotationEntity", b =>
                 {
                     b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
@@ -439,6 +510,15 @@ namespace Dashboard.Server.Data.Migrations
                 });
 
             modelBuilder.Entity("Dashboard.Server.Data.SkippedEntity", b =>
+                {
+                    b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
+                        .WithMany()
+                        .HasForeignKey("AnalysisKey")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("Dashboard.Server.Data.TaskEntity", b =>
                 {
                     b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
                         .WithMany()
