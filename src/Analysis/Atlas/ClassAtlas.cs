@@ -73,6 +73,9 @@ public sealed record ConceptEntry
     /// <summary>Number of the cluster on that direction.</summary>
     public int? Cluster { get; init; }
 
+    /// <summary>Component of the factorisation (of the class, or of the data set's dictionary); null where the method has none.</summary>
+    public int? Component { get; init; }
+
     /// <summary>Share of the mean logit (without bias), signed.</summary>
     public required double Importance { get; init; }
 

@@ -30,6 +30,20 @@ public sealed record ImageOutputs(int[] Rows, DenseMatrix Logits, int[] Predicte
         return new ImageOutputs(rows, logits, predicted, target, runnerUp);
     }
 
+    /// <summary>The same of consecutive images.</summary>
+    /// <param name="start">First image.</param>
+    /// <param name="count">Images.</param>
+    public ImageOutputs Slice(int start, int count)
+    {
+        if (start == 0 && count == Rows.Length)
+        {
+            return this;
+        }
+
+        var range = start..(start + count);
+        return new ImageOutputs(Rows[range], Logits.Take([.. Enumerable.Range(start, count)]), Predicted[range], Target[range], RunnerUp[range]);
+    }
+
     private static int Best(ReadOnlySpan<double> row, int except)
     {
         var best = -1;

@@ -8,6 +8,12 @@ namespace Analysis.Runs;
 /// </summary>
 public sealed record AnalysisRequest
 {
+    /// <summary>Name of the method that refines singular directions.</summary>
+    public const string UniqueMethod = "unique";
+
+    /// <summary>Concepts kept by a class of a data set's dictionary where the request leaves it open.</summary>
+    public const int UsualPerClass = 15;
+
     /// <summary>Path of the data set.</summary>
     public required string Dataset { get; init; }
 
@@ -23,11 +29,26 @@ public sealed record AnalysisRequest
     /// <summary>Class folders to analyse; null for all.</summary>
     public IReadOnlyList<string>? Classes { get; init; }
 
-    /// <summary>Extraction method: <c>unique</c> (singular directions refined by clustering).</summary>
-    public string Method { get; init; } = "unique";
+    /// <summary>Extraction method: <c>unique</c> (singular directions refined by clustering), or a name of the factorisation catalogue.</summary>
+    public string Method { get; init; } = UniqueMethod;
 
-    /// <summary>Largest number of concepts kept per class.</summary>
+    /// <summary>Largest number of concepts kept per class; components of the factorisation for the other methods.</summary>
     public int Concepts { get; init; } = 10;
+
+    /// <summary>What a row of the factorised matrix is: <c>pooled</c> (an image), <c>positions</c> (a place of an image), or <c>crops</c> (a patch that goes through the network by itself). Only <c>pooled</c> with <c>unique</c>.</summary>
+    public string Granularity { get; init; } = "pooled";
+
+    /// <summary><c>class</c>: concept vectors of each class by itself; <c>dataset</c>: one set of vectors, of which each class keeps its strongest. <c>unique</c> finds its vectors in both ways at once and takes no other than <c>class</c>.</summary>
+    public string Scope { get; init; } = "class";
+
+    /// <summary>Concepts that each class keeps of a factorisation of the whole data set; 0 for 15. Without meaning otherwise.</summary>
+    public int PerClass { get; init; }
+
+    /// <summary>How concepts are weighed: <c>auto</c> (closed form behind a linear head, gradient × input otherwise), or a name of the catalogue of estimators.</summary>
+    public string Importance { get; init; } = "auto";
+
+    /// <summary>Parameters of the method by name; those left out keep their defaults.</summary>
+    public IReadOnlyDictionary<string, double> Parameters { get; init; } = new SortedDictionary<string, double>(StringComparer.Ordinal);
 
     /// <summary>Relevance score of directions: <c>directional</c>, <c>projected</c> or <c>official</c> (METHODS in docs/methods/unique-concepts.md).</summary>
     public string Relevance { get; init; } = "directional";
@@ -53,4 +74,8 @@ public sealed record AnalysisRequest
     /// <summary>Name for display; null for "network · data set".</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Name { get; init; }
+
+    /// <summary>Most concepts that a class can have.</summary>
+    [JsonIgnore]
+    public int MostPerClass => Scope == "dataset" ? Math.Min(Concepts, PerClass > 0 ? PerClass : UsualPerClass) : Concepts;
 }

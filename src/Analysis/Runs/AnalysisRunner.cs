@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Analysis.Activations;
 using Analysis.Atlas;
+using Analysis.Concepts;
 using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Runs.Stages;
@@ -18,17 +19,29 @@ namespace Analysis.Runs;
 /// <param name="instrument">Wraps the loaded network, for example to measure it; null to use it as it is.</param>
 public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>? instrument = null)
 {
-    private static readonly (string Name, string Title, string Unit, double Weight)[] StageList =
+    private static (string Name, string Title, string Unit, double Weight)[] StagesOf(AnalysisRequest request) =>
     [
         ("scan", "Listing images", "images", 0.01),
         ("activations", "Reading images and recording activations", "images", 1),
         ("directions", "Finding directions", "images", 0.01),
-        ("relevance", "Scoring directions for classes", "images", 0.02),
-        ("bank", "Refining directions into unique concepts", "ends of directions", 0.05),
+        .. (request.Method, request.Granularity) switch
+        {
+            (AnalysisRequest.UniqueMethod, _) => UniqueStages,
+            (_, "crops") => [("crops", "Recording crops", "images", 16), FactorsStageEntry],
+            _ => new[] { FactorsStageEntry },
+        },
         ("concepts", "Building the classes", "classes", 0.25),
         ("outliers", "Looking for odd samples", "steps", 0.2),
         ("atlas", "Writing the atlas", "parts", 0.02),
     ];
+
+    private static readonly (string Name, string Title, string Unit, double Weight)[] UniqueStages =
+    [
+        ("relevance", "Scoring directions for classes", "images", 0.02),
+        ("bank", "Refining directions into unique concepts", "ends of directions", 0.05),
+    ];
+
+    private static readonly (string Name, string Title, string Unit, double Weight) FactorsStageEntry = ("factors", "Finding concept vectors", "steps", 0.2);
 
     /// <summary>Runs it.</summary>
     /// <param name="request">What to do.</param>
@@ -40,7 +53,7 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
     /// <exception cref="OperationCanceledException">Cancelled; what is done is kept.</exception>
     public Manifest Run(AnalysisRequest request, string resultFolder, IRunObserver observer, CancellationToken cancellation)
     {
-        var reporter = new RunReporter(observer, StageList);
+        var reporter = new RunReporter(observer, StagesOf(request));
         reporter.Begin("scan", 0);
         using var plan = RunPlan.Create(request, instrument: instrument);
         reporter.Device = plan.Description.Device;
@@ -98,22 +111,18 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
         using (directions)
         using (mean)
         {
-            reporter.Begin("relevance", store.Rows);
-            var (scores, relevanceReused) = RelevanceStage.Run(
-                plan, store, spatial, directions, Path.Combine(Artifact(plan.RelevanceKey), "relevance.safetensors"), done => reporter.Advance("relevance", done), cancellation);
-            reporter.End("relevance", relevanceReused);
-
-            var bank = BankStage.Run(plan, store, classes, directions, mean, scores, Path.Combine(Artifact(plan.ConceptsKey), "bank.safetensors"), reporter, cancellation);
+            IConceptFinder finder = plan.FactorsKey is null
+                ? Unique(plan, store, spatial, classes, samples, directions, mean, reporter, cancellation)
+                : Factorise(plan, store, spatial, classes, [.. scan.Select(s => plan.Samples[s])], reporter, cancellation);
+            using var owned = finder as IDisposable;
             reporter.Begin("concepts", classes.Count);
-            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, bank, BankStage.ClassMeans(store, classes, Array.ConvertAll(samples, s => s.Predicted), cancellation));
+            var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, mean, finder);
             // Classes are many small problems: one thread for each serves them better than several threads for one.
             var parallel = builder.NeedsNetwork || plan.Network.Device.type != DeviceType.CPU ? 1 : plan.Request.Threads;
             set_num_threads(parallel > 1 ? 1 : plan.Request.Threads);
             var conceptsReused = ConceptsStage.Run(
                 classes,
                 builder,
-                scores,
-                Array.ConvertAll(samples, s => s.Predicted),
                 Artifact(plan.ConceptsKey),
                 resultFolder,
                 parallel,
@@ -142,6 +151,59 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
             reporter.End("atlas");
             return manifest;
         }
+    }
+
+    private UniqueConceptFinder Unique(
+        RunPlan plan,
+        ActivationStore store,
+        SpatialActivations spatial,
+        IReadOnlyList<ClassRows> classes,
+        SampleRow[] samples,
+        SingularDirections directions,
+        Tensor mean,
+        RunReporter reporter,
+        CancellationToken cancellation)
+    {
+        reporter.Begin("relevance", store.Rows);
+        var (scores, reused) = RelevanceStage.Run(
+            plan, store, spatial, directions, Path.Combine(Artifact(plan.RelevanceKey), "relevance.safetensors"), done => reporter.Advance("relevance", done), cancellation);
+        reporter.End("relevance", reused);
+
+        var bank = BankStage.Run(plan, store, classes, directions, mean, scores, Path.Combine(Artifact(plan.ConceptsKey), "bank.safetensors"), reporter, cancellation);
+        var means = BankStage.ClassMeans(store, classes, Array.ConvertAll(samples, s => s.Predicted), cancellation);
+        return new UniqueConceptFinder(plan.Network, plan.Layer, plan.Request, store, spatial, directions, mean, scores, bank, means);
+    }
+
+    private FactorConceptFinder Factorise(
+        RunPlan plan,
+        ActivationStore store,
+        SpatialActivations spatial,
+        IReadOnlyList<ClassRows> classes,
+        IReadOnlyList<int> indices,
+        RunReporter reporter,
+        CancellationToken cancellation)
+    {
+        CropActivations? crops = null;
+        if (plan.CropsKey is { } key)
+        {
+            crops = new CropActivations(plan.Dataset, plan.Network, plan.Layer.Name, indices, Artifact(key));
+            reporter.Begin("crops", store.Rows);
+            var (before, reused) = (0, true);
+            foreach (var members in classes.Where(c => c.Rows.Length > 0))
+            {
+                reused &= crops.Record(members.Description.Index, members.Rows, plan.Request.BatchSize, done => reporter.Advance("crops", before + done), cancellation);
+                before += members.Rows.Length;
+            }
+
+            reporter.End("crops", reused);
+        }
+
+        var folder = Artifact(plan.FactorsKey!);
+        var input = new ConceptInput(store, spatial, crops, plan.Layer, plan.Network.Device, plan.Request.Granularity);
+        // Small problems side by side are faster than each on several threads; the network serves one thread only.
+        var alone = plan.Network.Device.type != DeviceType.CPU || (plan.Request.Granularity == "positions" && !store.Has("maps"));
+        FactorsStage.Run(plan, input, classes, folder, alone ? 1 : plan.Request.Threads, reporter, cancellation);
+        return new FactorConceptFinder(plan.Network, plan.Layer, plan.Request, store, spatial, crops, index => FactorsStage.PathOf(folder, index));
     }
 
     private string Artifact(string key)

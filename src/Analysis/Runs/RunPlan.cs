@@ -51,8 +51,28 @@ public sealed class RunPlan : IDisposable
             request.Threads);
         DirectionsKey = ArtifactKey.Of("directions/1", ActivationsKey);
         RelevanceKey = ArtifactKey.Of("relevance/1", DirectionsKey, request.Relevance);
-        ConceptsKey = ArtifactKey.Of(
-            "concepts/6", RelevanceKey, request.Method, request.Concepts, request.Seed, description.Classes.Select(c => $"{c.Name}:{c.Label}"), network.Classes.Select(c => c.Name));
+        var mapping = description.Classes.Select(c => $"{c.Name}:{c.Label}");
+        var names = network.Classes.Select(c => c.Name);
+        if (request.Method == AnalysisRequest.UniqueMethod)
+        {
+            ConceptsKey = ArtifactKey.Of("concepts/6", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names);
+        }
+        else
+        {
+            CropsKey = request.Granularity == "crops" ? ArtifactKey.Of("crops/1", ActivationsKey, description.Classes.Select(c => c.Name)) : null;
+            FactorsKey = ArtifactKey.Of(
+                "factors/1",
+                CropsKey ?? ActivationsKey,
+                request.Method,
+                request.Parameters.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => FormattableString.Invariant($"{p.Key}={p.Value:R}")),
+                request.Concepts,
+                request.Granularity,
+                request.Scope,
+                request.Seed,
+                description.Classes.Select(c => c.Name));
+            ConceptsKey = ArtifactKey.Of("factor-concepts/1", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
+        }
+
         OutliersKey = ArtifactKey.Of("outliers/2", ConceptsKey);
     }
 
@@ -86,6 +106,12 @@ public sealed class RunPlan : IDisposable
     /// <summary>Key of the relevance of directions.</summary>
     public string RelevanceKey { get; }
 
+    /// <summary>Key of the recorded crops; null for another granularity.</summary>
+    public string? CropsKey { get; }
+
+    /// <summary>Key of the factorisation; null for unique concepts.</summary>
+    public string? FactorsKey { get; }
+
     /// <summary>Key of the classes' concepts.</summary>
     public string ConceptsKey { get; }
 
@@ -115,6 +141,7 @@ public sealed class RunPlan : IDisposable
             var layer = ChooseLayer(network, layers?[0] ?? request.Layer);
             var others = layers?.Skip(1).Select(l => ChooseLayer(network, l).Name) ?? [];
             var samples = ChooseSamples(dataset, request);
+            ConceptOptions.Refuse(request, layer);
             var batch = request.BatchSize > 0 ? request.BatchSize : BatchSizeFor(network);
             var bytes = 2L * samples.Count * layer.Channels * layer.Height * layer.Width;
             var spec = new ExtractionSpec
@@ -132,6 +159,8 @@ public sealed class RunPlan : IDisposable
                 Device = device.type == DeviceType.CUDA ? "cuda" : "cpu",
                 Threads = threads,
                 BatchSize = batch,
+                PerClass = request.Scope == "dataset" ? request.MostPerClass : 0,
+                Parameters = ConceptOptions.Complete(request),
             };
             return new RunPlan(resolved, dataset, network, layer, samples, Describe(dataset, network, layer, samples, resolved), spec);
         }
@@ -147,19 +176,10 @@ public sealed class RunPlan : IDisposable
 
     private static void Validate(AnalysisRequest request)
     {
-        if (request.Concepts is < 1 or > 100)
-        {
-            throw new AnalysisException($"{request.Concepts} concepts per class were asked for.", "Choose 1 to 100.");
-        }
-
+        ConceptOptions.Validate(request);
         if (request.Limit is < 1)
         {
             throw new AnalysisException($"A limit of {request.Limit} images leaves nothing to analyse.", "Choose at least 1, or leave it out for all.");
-        }
-
-        if (request.Method != "unique")
-        {
-            throw new AnalysisException($"The method '{request.Method}' is not known.", "Choose 'unique'.");
         }
 
         if (request.Relevance is not ("directional" or "projected" or "official"))

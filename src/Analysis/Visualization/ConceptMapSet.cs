@@ -58,23 +58,23 @@ public sealed class ConceptMapSet
     /// <summary>Computes the maps.</summary>
     /// <param name="spatial">Spatial activations.</param>
     /// <param name="rows">Rows of the images.</param>
-    /// <param name="vectors">Concept vectors, k×C float64.</param>
+    /// <param name="encoder">Concept vectors and what their maps are.</param>
     /// <param name="layer">Analysed layer.</param>
     /// <param name="side">Largest side kept.</param>
     /// <param name="part">Images at a time.</param>
     /// <param name="cancellation">Honoured between parts.</param>
     public static ConceptMapSet Compute(
-        SpatialActivations spatial, int[] rows, Tensor vectors, LayerInfo layer, int side, int part, CancellationToken cancellation)
+        SpatialActivations spatial, int[] rows, ConceptEncoder encoder, LayerInfo layer, int side, int part, CancellationToken cancellation)
     {
         var (height, width) = (Math.Min(layer.Height, side), Math.Min(layer.Width, side));
-        var (n, k) = (rows.Length, (int)vectors.shape[0]);
+        var (n, k) = (rows.Length, (int)encoder.Vectors.shape[0]);
         var values = new float[checked(n * k * height * width)];
         foreach (var (start, activation) in spatial.Read(rows, part, cancellation))
         {
             using (activation)
             {
                 using var scope = NewDisposeScope();
-                var maps = ConceptMaps.Compute(activation, vectors);
+                var maps = encoder.Maps(activation);
                 if (maps.shape[2] != height || maps.shape[3] != width)
                 {
                     maps = nn.functional.adaptive_avg_pool2d(maps, [height, width]);

@@ -1,4 +1,5 @@
 using Analysis.Atlas;
+using Analysis.Concepts;
 using Analysis.Numerics;
 
 namespace Analysis.Visualization;
@@ -21,7 +22,8 @@ public static class ExemplarChooser
     /// <param name="rows">Rows of the images.</param>
     /// <param name="maps">Concept maps, for the crops.</param>
     /// <param name="concept">Number of the concept in the maps.</param>
-    public static IReadOnlyList<Exemplar> Choose(double[] projections, double[] coefficients, int[] rows, ConceptMapSet maps, int concept)
+    /// <param name="crops">Crops that the concept was found on, of which the strongest is shown; null to crop around the map's peak.</param>
+    public static IReadOnlyList<Exemplar> Choose(double[] projections, double[] coefficients, int[] rows, ConceptMapSet maps, int concept, CropCodes? crops = null)
     {
         var order = Ranks.Descending(coefficients).Where(i => coefficients[i] > 0).ToArray();
         var used = new HashSet<int>();
@@ -40,7 +42,7 @@ public static class ExemplarChooser
             {
                 if (used.Add(image))
                 {
-                    var (left, top, width, height) = Crop(maps, image, concept);
+                    var (left, top, width, height) = crops?.Rectangle(image, concept) ?? Crop(maps, image, concept);
                     result.Add(new Exemplar(rows[image], Rounding.Significant(coefficients[image]), left, top, width, height, band));
                 }
             }

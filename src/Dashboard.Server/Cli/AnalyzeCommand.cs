@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using Analysis;
 using Analysis.Runs;
 
 namespace Dashboard.Server.Cli;
@@ -10,24 +12,38 @@ internal static class AnalyzeCommand
     {
         var command = new Command("analyze", "Finds the concepts of a network on a data set and writes a result folder.");
         var engine = new EngineOptions();
-        var method = new Option<string>("--method") { Description = "Extraction method: unique.", DefaultValueFactory = _ => "unique" };
-        var concepts = new Option<int>("--concepts") { Description = "Largest number of concepts per class.", DefaultValueFactory = _ => 10 };
+        var method = new Option<string>("--method") { Description = $"Extraction method: {string.Join(", ", ConceptOptions.Methods)}.", DefaultValueFactory = _ => AnalysisRequest.UniqueMethod };
+        var concepts = new Option<int>("--concepts") { Description = "Largest number of concepts per class (of the data set with --scope dataset).", DefaultValueFactory = _ => 10 };
+        var granularity = new Option<string>("--granularity") { Description = "What is factorised: pooled activations, spatial positions, or crops.", DefaultValueFactory = _ => "pooled" };
+        var scope = new Option<string>("--scope") { Description = "One set of concept vectors a class, or one for the whole dataset.", DefaultValueFactory = _ => "class" };
+        var perClass = new Option<int>("--per-class") { Description = "Concepts that each class keeps of the data set's; 15 by default.", DefaultValueFactory = _ => 0 };
+        var importance = new Option<string>("--importance") { Description = $"How concepts are weighed: {string.Join(", ", ConceptOptions.Importances)}.", DefaultValueFactory = _ => "auto" };
+        var parameters = new Option<string[]>("--parameter") { Description = "A parameter of the method as name=value; may be given several times.", HelpName = "NAME=VALUE" };
         var relevance = new Option<string>("--relevance") { Description = "Relevance of directions: directional, projected or official.", DefaultValueFactory = _ => "directional" };
         var tables = new Option<string>("--tables") { Description = "Tables as parquet or csv.", DefaultValueFactory = _ => "parquet" };
-        method.AcceptOnlyFromAmong("unique");
+        method.AcceptOnlyFromAmong([.. ConceptOptions.Methods]);
+        granularity.AcceptOnlyFromAmong([.. ConceptOptions.Granularities]);
+        scope.AcceptOnlyFromAmong([.. ConceptOptions.Scopes]);
+        importance.AcceptOnlyFromAmong([.. ConceptOptions.Importances]);
         relevance.AcceptOnlyFromAmong("directional", "projected", "official");
         tables.AcceptOnlyFromAmong("parquet", "csv");
         engine.AddTo(command);
-        command.Options.Add(method);
-        command.Options.Add(concepts);
-        command.Options.Add(relevance);
-        command.Options.Add(tables);
+        foreach (var option in new Option[] { method, concepts, granularity, scope, perClass, importance, parameters, relevance, tables })
+        {
+            command.Options.Add(option);
+        }
+
         command.SetAction(parsed =>
         {
-            var request = engine.Request(parsed) with
+            AnalysisRequest Request() => engine.Request(parsed) with
             {
                 Method = parsed.GetValue(method)!,
                 Concepts = parsed.GetValue(concepts),
+                Granularity = parsed.GetValue(granularity)!,
+                Scope = parsed.GetValue(scope)!,
+                PerClass = parsed.GetValue(perClass),
+                Importance = parsed.GetValue(importance)!,
+                Parameters = Parameters(parsed.GetValue(parameters) ?? []),
                 Relevance = parsed.GetValue(relevance)!,
                 Tables = parsed.GetValue(tables)!,
             };
@@ -38,7 +54,7 @@ internal static class AnalyzeCommand
                 var observer = new ConsoleRunObserver(Console.Out, json, !json && !Console.IsOutputRedirected);
                 try
                 {
-                    var manifest = new AnalysisRunner(engine.StoreFolder(parsed)).Run(request, output, observer, cancellation);
+                    var manifest = new AnalysisRunner(engine.StoreFolder(parsed)).Run(Request(), output, observer, cancellation);
                     observer.Close();
                     if (!json)
                     {
@@ -52,6 +68,21 @@ internal static class AnalyzeCommand
             });
         });
         return command;
+    }
+
+    private static SortedDictionary<string, double> Parameters(string[] given)
+    {
+        var parameters = new SortedDictionary<string, double>(StringComparer.Ordinal);
+        foreach (var text in given)
+        {
+            var at = text.IndexOf('=', StringComparison.Ordinal);
+            if (at < 1 || !double.TryParse(text.AsSpan(at + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out var value) || !parameters.TryAdd(text[..at], value))
+            {
+                throw new AnalysisException($"'{text}' is not a parameter.", "Give each once as name=value with a number, for example --parameter alpha=0.1.");
+            }
+        }
+
+        return parameters;
     }
 
     private static string Summary(Manifest manifest, string output)

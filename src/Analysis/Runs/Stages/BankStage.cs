@@ -22,7 +22,7 @@ internal static class BankStage
         CancellationToken cancellation)
     {
         var outputs = classes.Any(c => c.Description.Label is null) ? Enumerable.Range(0, scores.Rows) : classes.Select(c => c.Description.Label!.Value).Distinct();
-        var chosen = outputs.SelectMany(o => ClassAtlasBuilder.RelevantDirections(scores.Row(o))).Distinct().Order().ToList();
+        var chosen = outputs.SelectMany(o => UniqueConceptFinder.RelevantDirections(scores.Row(o))).Distinct().Order().ToList();
         reporter.Begin("bank", 2 * chosen.Count);
         var reused = File.Exists(path);
         if (!reused)

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Analysis.Atlas;
-using Analysis.Numerics;
 
 namespace Analysis.Runs.Stages;
 
@@ -12,8 +11,6 @@ internal static class ConceptsStage
     /// <summary>Runs the stage.</summary>
     /// <param name="classes">All classes in order.</param>
     /// <param name="builder">Builds a class.</param>
-    /// <param name="scores">Relevance of directions, K×J.</param>
-    /// <param name="predicted">Predicted output of every row.</param>
     /// <param name="folder">The artefact's folder.</param>
     /// <param name="resultFolder">Result folder, into which finished classes are copied.</param>
     /// <param name="parallel">Classes built at the same time; 1 where they need the network, which serves one thread.</param>
@@ -23,8 +20,6 @@ internal static class ConceptsStage
     public static bool Run(
         IReadOnlyList<ClassRows> classes,
         ClassAtlasBuilder builder,
-        DenseMatrix scores,
-        int[] predicted,
         string folder,
         string resultFolder,
         int parallel,
@@ -40,7 +35,7 @@ internal static class ConceptsStage
         {
             Parallel.ForEach(classes, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellation }, members =>
             {
-                var there = One(members, builder, scores, predicted, folder, resultFolder, cancellation);
+                var there = One(members, builder, folder, resultFolder, cancellation);
                 lock (gate)
                 {
                     reused &= there;
@@ -60,7 +55,7 @@ internal static class ConceptsStage
 
     /// <summary>Builds one class where it is not there yet and copies it into the result folder.</summary>
     private static bool One(
-        ClassRows members, ClassAtlasBuilder builder, DenseMatrix scores, int[] predicted, string folder, string resultFolder, CancellationToken cancellation)
+        ClassRows members, ClassAtlasBuilder builder, string folder, string resultFolder, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         var name = members.Description.Index.ToString("0000", CultureInfo.InvariantCulture);
@@ -69,10 +64,9 @@ internal static class ConceptsStage
         var there = File.Exists(atlas) && File.Exists(arrays);
         if (!there)
         {
-            var output = members.Description.Label ?? MostFrequent(members.Rows, predicted);
             var result = members.Rows.Length == 0
                 ? EmptyClass.Create(members.Description)
-                : builder.Build(members, scores.Row(Math.Max(0, output)), cancellation);
+                : builder.Build(members, cancellation);
             Guard(arrays, () => ClassArraysFile.Write(arrays, result.Arrays, result.Coefficients, result.Vectors, result.Residual));
             AtomicFile.WriteText(atlas, JsonSerializer.Serialize(result.Atlas, AnalysisJson.Line));
         }
@@ -103,7 +97,4 @@ internal static class ConceptsStage
             throw AtomicFile.Explain(path, failure);
         }
     }
-
-    private static int MostFrequent(int[] rows, int[] predicted) =>
-        rows.Length == 0 ? -1 : rows.GroupBy(r => predicted[r]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).First().Key;
 }

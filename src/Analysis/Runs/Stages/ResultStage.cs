@@ -44,7 +44,10 @@ internal static class ResultStage
 
         var concepts = atlases.SelectMany(a => a.Concepts.Select(c => (Atlas: a, Concept: c))).OrderBy(c => c.Concept.Id).ToList();
         var vectors = ReadVectors(inputs, folder, concepts.Count);
-        var shared = ConceptMatching.Groups(vectors, [.. concepts.Select(c => c.Atlas.Class)], SharedCosine);
+        // A data set's dictionary says by itself which concepts are the same.
+        var shared = request.Scope == "dataset"
+            ? [.. concepts.Select(c => c.Concept.Shared)]
+            : ConceptMatching.Groups(vectors, [.. concepts.Select(c => c.Atlas.Class)], SharedCosine);
         WriteShared(atlases, concepts.Select((c, i) => (c.Concept.Id, shared[i])).ToDictionary(c => c.Id, c => c.Item2), folder);
         ResultTables.Write(folder, "concepts", request.Tables, concepts.Select((c, i) => new ConceptRow
         {
@@ -185,6 +188,28 @@ internal static class ResultStage
         }
     }
 
+    private static Dictionary<string, string> Keys(RunPlan plan)
+    {
+        var keys = new Dictionary<string, string> { ["activations"] = plan.ActivationsKey, ["directions"] = plan.DirectionsKey };
+        if (plan.FactorsKey is null)
+        {
+            keys["relevance"] = plan.RelevanceKey;
+        }
+        else
+        {
+            if (plan.CropsKey is { } crops)
+            {
+                keys["crops"] = crops;
+            }
+
+            keys["factors"] = plan.FactorsKey;
+        }
+
+        keys["concepts"] = plan.ConceptsKey;
+        keys["outliers"] = plan.OutliersKey;
+        return keys;
+    }
+
     private static Manifest CreateManifest(Inputs inputs, List<ClassAtlas> atlases, IReadOnlyList<StageProgress> stages)
     {
         var plan = inputs.Plan;
@@ -208,14 +233,7 @@ internal static class ResultStage
             Created = DateTimeOffset.UtcNow,
             Engine = $"Concept Atlas {version}",
             Request = plan.Request,
-            Keys = new Dictionary<string, string>
-            {
-                ["activations"] = plan.ActivationsKey,
-                ["directions"] = plan.DirectionsKey,
-                ["relevance"] = plan.RelevanceKey,
-                ["concepts"] = plan.ConceptsKey,
-                ["outliers"] = plan.OutliersKey,
-            },
+            Keys = Keys(plan),
             Dataset = new ManifestDataset(plan.Description.DatasetName, plan.Description.DatasetFingerprint, inputs.Samples.Length, [.. inputs.Classes.Select(c => c.Description.Name)]),
             Network = plan.Description.Network,
             Layer = plan.Description.Layer,
