@@ -9,6 +9,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>
     ["nnls"] = NumericBenchmarks.Nnls,
     ["knn"] = NumericBenchmarks.Neighbours,
     ["refinement"] = NumericBenchmarks.Refinement,
+    ["invert"] = LabelBenchmarks.Invert,
     ["decode"] = ImageBenchmarks.Decode,
     ["resize"] = ImageBenchmarks.Resize,
     ["analyze"] = AnalysisBenchmarks.Analyze,
