@@ -19,9 +19,21 @@ internal static class Samples
     public static ConceptCard Card(int rank, double importance, string? name = null, double? stability = 0.95) =>
         new() { Id = rank, Rank = rank, Importance = importance, Name = name, Stability = stability };
 
-    public static StrategyView Strategy(int index, int size, params double[] profile) => new(index, size, 0.9, 0, profile, "");
+    public static StrategyCard Strategy(int index, int size, params double[] profile) => new(index, size, 0.9, 0, profile, "");
 
-    public static ClassView ClassView(IReadOnlyList<ConceptCard> concepts, IReadOnlyList<StrategyView> strategies, params ConfusionView[] confusions) => new()
+    /// <summary>The second of two strategies: 20 of 100 images, with more of c1 than the class.</summary>
+    public static StrategyView StrategyView() => new()
+    {
+        Analysis = Analysis(), Class = 4, ClassName = "zucchini", ClassImages = 100, ClassAccuracy = 0.95,
+        Strategy = Strategy(1, 20, 0.2, 0.6) with { Accuracy = 0.8, Summary = "c1 (75%) with c0 (25%)" },
+        Strategies = [Strategy(0, 80, 0.7, 0.1), Strategy(1, 20, 0.2, 0.6)],
+        Concepts = [new StrategyConcept(Tile(0, 0.6), 0.2, 0.05), new StrategyConcept(Tile(1, 0.2), 0.6, 0.1)],
+        Typical = [Sample(7), Sample(8)],
+        Borderline = [new BorderlineSample(Sample(9), 0)],
+        Confusions = [new ConfusionView("cucumber", 4, 2)],
+    };
+
+    public static ClassView ClassView(IReadOnlyList<ConceptCard> concepts, IReadOnlyList<StrategyCard> strategies, params ConfusionView[] confusions) => new()
     {
         Analysis = Analysis(), Index = 0, Name = "zucchini", DisplayName = "zucchini", Images = 100,
         Concepts = concepts, Strategies = strategies, Confusions = confusions,

@@ -45,6 +45,36 @@ public sealed class BrowsingTests(Stage stage)
     }
 
     [Fact]
+    public async Task A_strategy_has_an_address_and_a_name_that_is_read_wherever_it_is_met()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 2));
+        await page.Locator(".strategies .open").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("/classes/2/strategies/0$"));
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("Strategy A");
+        await Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Name it" }).ClickAsync();
+        await page.GetByLabel("Name of the strategy").FillAsync("The usual way");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("The usual way");
+
+        // In another profile: by its address, on the class, and from an image of it.
+        await using var other = await stage.VisitorAsync();
+        await other.GoAsync(page.Url);
+        await Expect(other.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("The usual way");
+        await other.GoAsync(PageUrls.Class(sample.Id, 2));
+        await Expect(other.Page.Locator("button.strategy").First).ToContainTextAsync("The usual way");
+        var view = await stage.Site.GetAsync<StrategyView>($"/api/analyses/{sample.Id}/classes/2/strategies/0");
+        await other.GoAsync(PageUrls.Sample(sample.Id, view.Typical[^1].Index));
+        await other.Page.GetByRole(AriaRole.Link, new() { Name = "The usual way" }).ClickAsync();
+        await Expect(other.Page).ToHaveURLAsync(page.Url);
+        other.AssertNoFault();
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
     public async Task The_keyboard_alone_opens_a_class_and_judges_outliers()
     {
         var sample = await stage.Site.CompleteSampleAsync();
@@ -155,6 +185,7 @@ public sealed class BrowsingTests(Stage stage)
             (PageUrls.Atlas(sample.Id, "shared"), ".tabs"),
             (PageUrls.Atlas(sample.Id, "outliers"), ".kind"),
             (PageUrls.Class(sample.Id, 0), ".charts svg.main-svg"),
+            (PageUrls.Strategy(sample.Id, 0, 0), ".mixture-table tbody tr"),
             (PageUrls.Concept(sample.Id, 0), ".concept-grid .wall .pic"),
             (PageUrls.Sample(sample.Id, 0), ".detectors"),
             (PageUrls.Outliers(sample.Id), ".outlier-tile"),

@@ -87,6 +87,11 @@ public sealed class Screenshots(Stage stage)
                 await Expect(page.Locator(".cloud-wait")).ToBeHiddenAsync();
                 await Expect(page.Locator(".gallery img").First).ToBeAttachedAsync();
             }),
+            ("strategy", PageUrls.Strategy(sample.Id, tile.Index, 0), async page =>
+            {
+                await Expect(page.Locator(".cloud-wait")).ToBeHiddenAsync();
+                await Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync();
+            }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
             ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
             ("outliers", PageUrls.Outliers(sample.Id), async page =>

@@ -115,10 +115,24 @@ public sealed class RunTests
             (await site.Http.PutAsJsonAsync($"{api}/annotations/samples/0", new { verdict = "fine" }, Stop)).StatusCode);
         Assert.Equal("fine", (await atlas.SamplesAsync(started.Id, [0], Stop))[0].Verdict);
 
+        // A strategy: its mixture is the profile, its images are its members, its name is everywhere.
+        await site.Get<IAnnotationService>().NameStrategyAsync(started.Id, first, 0, "the <i>usual</i> way", Stop);
+        var strategy = (await site.Http.GetFromJsonAsync<StrategyView>($"{api}/classes/{first}/strategies/0", Json.Options, Stop))!;
+        Assert.Equal("the <i>usual</i> way", strategy.Strategy.Name);
+        Assert.Equal(view.Strategies[0].Profile, strategy.Concepts.Select(entry => entry.Share), (a, b) => Math.Abs(a - b) < 1e-4);
+        Assert.Equal(view.Strategies[0].Prototype, strategy.Typical[0].Index);
+        var members = classSamples.Items.Select(item => item.Index).ToHashSet();
+        Assert.All(strategy.Typical.Concat(strategy.Borderline.Select(entry => entry.Sample)), tile => Assert.Contains(tile.Index, members));
+        Assert.Equal(strategy.Strategy.Size - classSamples.Items.Count(item => item.Correct == true), strategy.Confusions.Sum(confusion => confusion.Count));
+        Assert.Equal("the <i>usual</i> way", (await atlas.ClassAsync(started.Id, first, Stop))!.Strategies[0].Name);
+        await ExpectProblemAsync(site, $"{api}/classes/{first}/strategies/99", HttpStatusCode.NotFound);
+        await Assert.ThrowsAsync<ServiceException>(() => site.Get<IAnnotationService>().NameStrategyAsync(started.Id, first, 99, "none", Stop));
+
         // A report needs nothing else and escapes what people wrote; a link works until it is ended.
         var link = await site.Get<IShareService>().ShareClassAsync(started.Id, first, Stop);
         var html = await site.Http.GetStringAsync(link.Url, Stop);
         Assert.Contains("&lt;b&gt;stripes&lt;/b&gt;", html);
+        Assert.Contains("the &lt;i&gt;usual&lt;/i&gt; way", html);
         Assert.DoesNotContain("<script", html);
         Assert.DoesNotContain("src=\"/", html);
         Assert.DoesNotContain("href=\"/", html);

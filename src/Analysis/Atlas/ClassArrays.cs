@@ -47,4 +47,10 @@ public sealed record ClassArrays
 
     /// <summary>Concept maps, n×k×h×w bytes; value = (byte − 128) / 127 × scale of the concept.</summary>
     public required ReadOnlyMemory<byte> Maps { get; init; }
+
+    /// <summary>Concept vectors V, k×C row by row. Filled by reading; empty where the file has none.</summary>
+    public float[] Vectors { get; init; } = [];
+
+    /// <summary>Position of a row of samples.parquet among the class's images; negative where it is none of them.</summary>
+    public int PositionOf(int sample) => Array.BinarySearch(Sample, sample);
 }

@@ -13,13 +13,15 @@ public static class ClassArraysFile
     /// <summary>Path of a class's <see cref="ClassAtlas"/> below the result folder.</summary>
     public static string AtlasPathOf(string resultFolder, int classIndex) => Path.ChangeExtension(PathOf(resultFolder, classIndex), ".json");
 
-    /// <summary>Reads the arrays; the maps are copied too.</summary>
+    /// <summary>Reads the arrays and checks that they fit together.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="maps">False leaves <see cref="ClassArrays.Maps"/>, by far the largest, empty; <see cref="ReadMap"/> reads single ones.</param>
     /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
-    public static ClassArrays Read(string path)
+    public static ClassArrays Read(string path, bool maps = true)
     {
         using var file = SafetensorsFile.Open(path);
-        var maps = file.Entry("maps").Shape;
-        return new ClassArrays
+        var shape = file.Entry("maps").Shape;
+        var arrays = new ClassArrays
         {
             Sample = file.Span<int>("sample").ToArray(),
             Layout = file.Span<float>("layout").ToArray(),
@@ -28,14 +30,56 @@ public static class ClassArraysFile
             Predicted = file.Span<int>("predicted").ToArray(),
             Target = file.Span<int>("target").ToArray(),
             RunnerUp = file.Span<int>("runner_up").ToArray(),
-            Concepts = (int)maps[1],
+            Concepts = shape.Count == 4 ? (int)shape[1] : -1,
             Contributions = file.Span<float>("contributions").ToArray(),
             Against = file.Span<float>("against").ToArray(),
-            MapHeight = (int)maps[2],
-            MapWidth = (int)maps[3],
+            MapHeight = shape.Count == 4 ? (int)shape[2] : 0,
+            MapWidth = shape.Count == 4 ? (int)shape[3] : 0,
             MapScale = file.Span<float>("map_scale").ToArray(),
-            Maps = file.Bytes("maps").ToArray(),
+            Maps = maps ? file.Bytes("maps").ToArray() : default,
+            Vectors = file.Entries.ContainsKey("concept_vectors") ? file.Span<float>("concept_vectors").ToArray() : [],
         };
+        var n = arrays.Sample.Length;
+        if (shape.Count != 4 || shape[0] != n || arrays.Layout.Length != 2 * n || arrays.Strategy.Length != n || arrays.Strongest.Length != n
+            || arrays.Predicted.Length != n || arrays.Target.Length != n || arrays.RunnerUp.Length != n
+            || arrays.Contributions.Length != n * (arrays.Concepts + 1) || arrays.Against.Length != n * (arrays.Concepts + 1)
+            || arrays.MapScale.Length != arrays.Concepts)
+        {
+            throw new AnalysisException($"The arrays in {Path.GetFileName(path)} do not fit together.", "Resume the analysis to write them again.");
+        }
+
+        return arrays;
+    }
+
+    /// <summary>The concept map of one image, h×w values row by row; null where the class has no maps or no such concept.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="arrays">What <see cref="Read"/> gave for it, with or without maps.</param>
+    /// <param name="position">Position of the image in the class.</param>
+    /// <param name="concept">Rank of the concept.</param>
+    /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
+    public static float[]? ReadMap(string path, ClassArrays arrays, int position, int concept)
+    {
+        var cells = arrays.MapHeight * arrays.MapWidth;
+        if (cells == 0 || concept < 0 || concept >= arrays.Concepts || position < 0 || position >= arrays.Sample.Length)
+        {
+            return null;
+        }
+
+        using var file = SafetensorsFile.Open(path);
+        var bytes = file.Bytes("maps");
+        var start = checked(((position * arrays.Concepts) + concept) * cells);
+        if (start + cells > bytes.Length)
+        {
+            return null;
+        }
+
+        var map = new float[cells];
+        for (var cell = 0; cell < cells; cell++)
+        {
+            map[cell] = (bytes[start + cell] - 128) / 127f * arrays.MapScale[concept];
+        }
+
+        return map;
     }
 
     /// <summary>Writes the arrays with three more that only the engine reads.</summary>

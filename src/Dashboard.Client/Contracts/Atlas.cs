@@ -1,5 +1,12 @@
 namespace Dashboard.Client.Contracts;
 
+/// <summary>What a page of one analysis shows.</summary>
+public interface IAnalysisView
+{
+    /// <summary>The analysis.</summary>
+    AnalysisSummary Analysis { get; }
+}
+
 /// <summary>A concept shown small: on a tile or in a list.</summary>
 /// <param name="Id">Concept identifier in the analysis.</param>
 /// <param name="Name">Name by a person or a label; "c3" otherwise.</param>
@@ -58,9 +65,9 @@ public sealed record SharedConcept(int Number, IReadOnlyList<SharedMember> Membe
 public sealed record SharedMember(int Class, string ClassName, ConceptTile Concept);
 
 /// <summary>The atlas page.</summary>
-public sealed record AtlasView
+public sealed record AtlasView : IAnalysisView
 {
-    /// <summary>The analysis.</summary>
+    /// <inheritdoc/>
     public required AnalysisSummary Analysis { get; init; }
 
     /// <summary>All classes in order, ready or not.</summary>
@@ -167,14 +174,69 @@ public sealed record AlignmentView(int Output, string Name, double Cosine, int? 
 /// <param name="Correct">Predicted as labelled; null without a label.</param>
 public sealed record ExemplarView(int Index, int Sample, double Score, string Band, bool? Correct);
 
-/// <summary>One strategy.</summary>
+/// <summary>One strategy on a class page or in a list.</summary>
 /// <param name="Index">0-based, largest first.</param>
 /// <param name="Size">Images.</param>
 /// <param name="Accuracy">Accuracy inside it.</param>
 /// <param name="Prototype">Sample nearest its middle.</param>
 /// <param name="Profile">Mean share of each concept, in the order of the concepts.</param>
-/// <param name="Summary">In words.</param>
-public sealed record StrategyView(int Index, int Size, double? Accuracy, int Prototype, IReadOnlyList<double> Profile, string Summary);
+/// <param name="Summary">In words, with the names of its concepts.</param>
+/// <param name="Name">Name by a person, else null.</param>
+public sealed record StrategyCard(int Index, int Size, double? Accuracy, int Prototype, IReadOnlyList<double> Profile, string Summary, string? Name = null);
+
+/// <summary>What one concept does in a strategy.</summary>
+/// <param name="Concept">The concept; its share is that of the whole class.</param>
+/// <param name="Share">Mean share of the logit in the strategy, on the scale of the class.</param>
+/// <param name="Spread">Standard deviation of that share over the strategy's images.</param>
+public sealed record StrategyConcept(ConceptTile Concept, double Share, double Spread);
+
+/// <summary>An image that another strategy would almost have taken.</summary>
+/// <param name="Sample">The image.</param>
+/// <param name="Next">Index of the strategy that comes next; null where unknown.</param>
+public sealed record BorderlineSample(SampleTile Sample, int? Next);
+
+/// <summary>The page of a strategy.</summary>
+public sealed record StrategyView : IAnalysisView
+{
+    /// <inheritdoc/>
+    public required AnalysisSummary Analysis { get; init; }
+
+    /// <summary>The class it belongs to.</summary>
+    public required int Class { get; init; }
+
+    /// <summary>Display name of the class.</summary>
+    public required string ClassName { get; init; }
+
+    /// <summary>Images of the class.</summary>
+    public int ClassImages { get; init; }
+
+    /// <summary>Accuracy of the class; null without a label.</summary>
+    public double? ClassAccuracy { get; init; }
+
+    /// <summary>The strategy.</summary>
+    public required StrategyCard Strategy { get; init; }
+
+    /// <summary>All strategies of the class, this one included, largest first.</summary>
+    public required IReadOnlyList<StrategyCard> Strategies { get; init; }
+
+    /// <summary>What each concept of the class does in it, in the order of the concepts.</summary>
+    public required IReadOnlyList<StrategyConcept> Concepts { get; init; }
+
+    /// <summary>Images that show it best, the prototype first.</summary>
+    public IReadOnlyList<SampleTile> Typical { get; init; } = [];
+
+    /// <summary>Images that another strategy would almost have taken, closest first; empty where there is no other.</summary>
+    public IReadOnlyList<BorderlineSample> Borderline { get; init; } = [];
+
+    /// <summary>What its images are mistaken for, most frequent first.</summary>
+    public IReadOnlyList<ConfusionView> Confusions { get; init; } = [];
+
+    /// <summary>Its images that are flagged as outliers.</summary>
+    public int Outliers { get; init; }
+
+    /// <summary>Note by a person.</summary>
+    public string? Note { get; init; }
+}
 
 /// <summary>What a class is mistaken for.</summary>
 /// <param name="Name">Output name.</param>
@@ -183,9 +245,9 @@ public sealed record StrategyView(int Index, int Size, double? Accuracy, int Pro
 public sealed record ConfusionView(string Name, int Count, int? Class);
 
 /// <summary>The class page.</summary>
-public sealed record ClassView
+public sealed record ClassView : IAnalysisView
 {
-    /// <summary>The analysis.</summary>
+    /// <inheritdoc/>
     public required AnalysisSummary Analysis { get; init; }
 
     /// <summary>0-based index.</summary>
@@ -210,7 +272,7 @@ public sealed record ClassView
     public double UnexplainedShare { get; init; }
 
     /// <summary>Strategies, largest first.</summary>
-    public required IReadOnlyList<StrategyView> Strategies { get; init; }
+    public required IReadOnlyList<StrategyCard> Strategies { get; init; }
 
     /// <summary>How the points were laid out.</summary>
     public string Embedding { get; init; } = "";
@@ -241,9 +303,9 @@ public sealed record ClassView
 }
 
 /// <summary>The concept page.</summary>
-public sealed record ConceptView
+public sealed record ConceptView : IAnalysisView
 {
-    /// <summary>The analysis.</summary>
+    /// <inheritdoc/>
     public required AnalysisSummary Analysis { get; init; }
 
     /// <summary>The class it belongs to.</summary>
@@ -313,9 +375,9 @@ public sealed record SampleTile
 public sealed record ContributionView(ConceptTile? Concept, string Name, double Value, double? Against = null);
 
 /// <summary>The sample page.</summary>
-public sealed record SampleView
+public sealed record SampleView : IAnalysisView
 {
-    /// <summary>The analysis.</summary>
+    /// <inheritdoc/>
     public required AnalysisSummary Analysis { get; init; }
 
     /// <summary>The sample.</summary>
@@ -340,7 +402,7 @@ public sealed record SampleView
     public bool HasMaps { get; init; }
 
     /// <summary>Its strategy.</summary>
-    public StrategyView? Strategy { get; init; }
+    public StrategyCard? Strategy { get; init; }
 
     /// <summary>Prototype of its strategy.</summary>
     public SampleTile? Prototype { get; init; }
@@ -366,9 +428,9 @@ public sealed record SampleView
 public sealed record OutlierFilter(string? Kind = null, int? Class = null, bool Unjudged = false, bool All = false);
 
 /// <summary>The outliers page.</summary>
-public sealed record OutlierView
+public sealed record OutlierView : IAnalysisView
 {
-    /// <summary>The analysis.</summary>
+    /// <inheritdoc/>
     public required AnalysisSummary Analysis { get; init; }
 
     /// <summary>Flagged samples by kind, over all classes.</summary>
@@ -393,6 +455,9 @@ public interface IAtlasService
     /// <summary>The concept page.</summary>
     Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default);
 
+    /// <summary>The page of a strategy.</summary>
+    Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default);
+
     /// <summary>The sample page.</summary>
     Task<SampleView?> SampleAsync(string analysisId, int sample, CancellationToken cancellation = default);
 
@@ -414,6 +479,12 @@ public interface IAnnotationService
 
     /// <summary>Notes on a concept; null removes them. At most 10,000 characters.</summary>
     Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default);
+
+    /// <summary>Names a strategy everywhere; null removes the name. At most 200 characters.</summary>
+    Task NameStrategyAsync(string analysisId, int classIndex, int strategy, string? name, CancellationToken cancellation = default);
+
+    /// <summary>Notes on a strategy; null removes them. At most 10,000 characters.</summary>
+    Task NoteStrategyAsync(string analysisId, int classIndex, int strategy, string? note, CancellationToken cancellation = default);
 
     /// <summary>Judges a sample: fine, wronglabel, remove, confounder; null takes the verdict back.</summary>
     Task JudgeSampleAsync(string analysisId, int sample, string? verdict, CancellationToken cancellation = default);

@@ -124,6 +124,9 @@ public static class Format
     /// <summary>"3 March 2026, 14:05 UTC".</summary>
     public static string Exact(DateTimeOffset when) => when.UtcDateTime.ToString("d MMMM yyyy, HH:mm", C) + " UTC";
 
+    /// <summary>With a capital first letter.</summary>
+    public static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
+
     /// <summary>A number for CSS and SVG: invariant, at most three decimals.</summary>
     public static string Css(double value) => (double.IsFinite(value) ? value : 0).ToString("0.###", C);
 }

@@ -14,6 +14,7 @@ public static class Glossary
         ["relevance"] = "How far the network's output moves along this direction, in standard deviations above other directions (z score). Higher means more specific to the class.",
         ["stability"] = "How closely the same concept is found again on another half of the images: 1 is identical, below 0.7 it should be read with care.",
         ["strategy"] = "A group of images that the network recognises by the same mixture of concepts.",
+        ["borderline"] = "An image whose mixture of concepts lies almost as close to another strategy as to its own.",
         ["prototype"] = "The image nearest to the middle of its strategy: the most typical one.",
         ["strategic cluster graph"] = "Every point is an image of the class. Images that the network recognises by the same concepts lie close together; distances across large gaps mean little.",
         ["outlier score"] = "How unusual the image is, from 0 (ordinary) to 1 (most unusual), combined from several detectors at several depths of the network.",

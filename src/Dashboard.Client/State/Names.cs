@@ -14,8 +14,11 @@ public static class Names
     /// <summary>Code of a concept in its class: c0, c1, ….</summary>
     public static string Code(int rank) => FormattableString.Invariant($"c{rank}");
 
-    /// <summary>Name of a strategy: "strategy A".</summary>
-    public static string Strategy(int index) => "strategy " + ConceptPalette.StrategyLetter(index);
+    /// <summary>Name of a strategy: a person's, else "strategy A".</summary>
+    public static string Strategy(StrategyCard strategy) => string.IsNullOrWhiteSpace(strategy.Name) ? StrategyCode(strategy.Index) : strategy.Name;
+
+    /// <summary>Name of a strategy that nobody named: "strategy A".</summary>
+    public static string StrategyCode(int index) => "strategy " + ConceptPalette.StrategyLetter(index);
 
     /// <summary>Title of an outlier kind.</summary>
     public static string Kind(string kind) => kind switch

@@ -143,6 +143,47 @@ public static class Sentences
         return string.Join(' ', sentences);
     }
 
+    /// <summary>What a strategy relies on, in a few words: "mainly wheels (66%)".</summary>
+    /// <param name="profile">Mean share of each concept.</param>
+    /// <param name="names">Their names.</param>
+    public static string Mixture(IReadOnlyList<double> profile, IReadOnlyList<string> names)
+    {
+        var total = profile.Sum(Math.Abs);
+        var leading = Enumerable.Range(0, Math.Min(profile.Count, names.Count)).Where(i => profile[i] > 0).OrderByDescending(i => profile[i]).Take(2).ToList();
+        return leading.Count == 0 || total <= 0
+            ? "no concept speaks for the class"
+            : leading.Count == 1 || profile[leading[0]] >= 0.6 * total
+                ? $"mainly {names[leading[0]]} ({Format.Percent(profile[leading[0]] / total, 0)})"
+                : $"{names[leading[0]]} ({Format.Percent(profile[leading[0]] / total, 0)}) with {names[leading[1]]} ({Format.Percent(profile[leading[1]] / total, 0)})";
+    }
+
+    /// <summary>What a strategy's page says first: how many images, by which concepts, what sets it apart, how often it errs.</summary>
+    public static string Strategy(StrategyView view)
+    {
+        var strategy = view.Strategy;
+        var share = view.ClassImages > 0 ? $" ({Format.Percent((double)strategy.Size / view.ClassImages)})" : "";
+        var many = view.Strategies.Count == 1
+            ? $"All {Format.Count(strategy.Size, "image")} of “{view.ClassName}” are recognised alike"
+            : $"{Format.Count(strategy.Size)} of the {Format.Count(view.ClassImages, "image")} of “{view.ClassName}”{share} {(strategy.Size == 1 ? "is" : "are")} recognised in this way";
+        var sentences = new List<string>(3) { $"{many}: {strategy.Summary}." };
+        var apart = view.Strategies.Count > 1 ? view.Concepts.MaxBy(c => Math.Abs(c.Share - c.Concept.Share)) : null;
+        if (apart is not null && Math.Abs(apart.Share - apart.Concept.Share) >= 0.1)
+        {
+            sentences.Add($"What sets it apart: {(apart.Share > apart.Concept.Share ? "more" : "less")} {apart.Concept.Name} ({Format.Percent(apart.Share)} of the score, {Format.Percent(apart.Concept.Share)} over the whole class).");
+        }
+
+        if (strategy.Accuracy is { } accuracy)
+        {
+            var against = view.ClassAccuracy is not { } whole || view.Strategies.Count == 1 ? ""
+                : accuracy < whole - 0.02 ? $", less than the {Format.Percent(whole)} of the class"
+                : accuracy > whole + 0.02 ? $", more than the {Format.Percent(whole)} of the class" : ", as in the whole class";
+            var taken = view.Confusions.Count > 0 && view.Confusions[0].Count > 1 ? $"; the others are most often taken for “{view.Confusions[0].Name}”" : "";
+            sentences.Add($"{Format.Percent(accuracy)} of them are predicted right{against}{taken}.");
+        }
+
+        return string.Join(' ', sentences);
+    }
+
     /// <summary>Doubts about a concept as short badges with their reasons.</summary>
     public static IEnumerable<(string Text, string Why)> Badges(ConceptCard concept)
     {
@@ -201,8 +242,8 @@ public static class Sentences
         var concept = view.Concept;
         var rank = concept.Rank switch { 0 => "the strongest concept", 1 => "the second strongest concept", 2 => "the third strongest concept", _ => $"concept number {concept.Rank + 1}" };
         var text = concept.Importance >= 0
-            ? $"{Capital(rank)} of “{view.ClassName}”: it carries {Format.Percent(concept.Importance)} of the score and is active in {Format.Percent(concept.ActiveShare)} of the images."
-            : $"{Capital(rank)} of “{view.ClassName}”: it takes {Format.Percent(-concept.Importance)} off the score and is active in {Format.Percent(concept.ActiveShare)} of the images.";
+            ? $"{Format.Capital(rank)} of “{view.ClassName}”: it carries {Format.Percent(concept.Importance)} of the score and is active in {Format.Percent(concept.ActiveShare)} of the images."
+            : $"{Format.Capital(rank)} of “{view.ClassName}”: it takes {Format.Percent(-concept.Importance)} off the score and is active in {Format.Percent(concept.ActiveShare)} of the images.";
         var others = view.Nearest.Where(n => n.Cosine >= 0.8 && n.Member.Class != view.Class).Select(n => n.Member.ClassName).Distinct().Take(3).ToList();
         return others.Count == 0 ? text : $"{text} Nearly the same concept serves {List(others)}.";
     }
@@ -243,10 +284,8 @@ public static class Sentences
         var rank = sample.OutlierRank is { } place ? $" It is number {Format.Count(place)} of the most unusual." : "";
         return sample.OutlierKind.Length == 0
             ? $"Nothing unusual: outlier score {Format.Number(score)} of 1."
-            : $"{Capital(sample.OutlierReason.Length > 0 ? sample.OutlierReason : Names.KindMeaning(sample.OutlierKind)).TrimEnd('.')}. Outlier score {Format.Number(score)} of 1.{rank}";
+            : $"{Format.Capital(sample.OutlierReason.Length > 0 ? sample.OutlierReason : Names.KindMeaning(sample.OutlierKind)).TrimEnd('.')}. Outlier score {Format.Number(score)} of 1.{rank}";
     }
-
-    private static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
 
     private static string List(List<string> names) => names.Count switch
     {

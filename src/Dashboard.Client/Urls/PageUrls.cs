@@ -18,6 +18,9 @@ public static class PageUrls
     /// <summary>A class.</summary>
     public static string Class(string id, int classIndex) => FormattableString.Invariant($"/analyses/{id}/classes/{classIndex}");
 
+    /// <summary>A strategy of a class.</summary>
+    public static string Strategy(string id, int classIndex, int strategy) => FormattableString.Invariant($"/analyses/{id}/classes/{classIndex}/strategies/{strategy}");
+
     /// <summary>A concept.</summary>
     public static string Concept(string id, int concept) => FormattableString.Invariant($"/analyses/{id}/concepts/{concept}");
 

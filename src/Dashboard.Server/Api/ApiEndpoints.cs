@@ -121,6 +121,9 @@ internal static class ApiEndpoints
         group.MapGet("/classes/{index:int}", async Task<IResult> (string id, int index, IAtlasService atlas, CancellationToken cancellation) =>
                 Found(await atlas.ClassAsync(id, index, cancellation), "class, or it is not ready yet"))
             .WithName("GetClass").WithSummary("A class with its concepts and strategies.").Produces<ClassView>();
+        group.MapGet("/classes/{index:int}/strategies/{strategy:int}", async Task<IResult> (string id, int index, int strategy, IAtlasService atlas, CancellationToken cancellation) =>
+                Found(await atlas.StrategyAsync(id, index, strategy, cancellation), "strategy, or its class is not ready yet"))
+            .WithName("GetStrategy").WithSummary("A strategy: its concepts, typical and borderline images, confusions.").Produces<StrategyView>();
         group.MapGet("/classes/{index:int}/samples", (string id, int index, IAtlasService atlas, CancellationToken cancellation, int? strategy = null, int skip = 0, int take = 50) =>
                 Page(skip, take, () => atlas.ClassSamplesAsync(id, index, strategy, skip, take, cancellation)))
             .WithName("ListClassSamples").WithSummary("Samples of a class in row order.").Produces<Paged<SampleTile>>();
@@ -162,13 +165,20 @@ internal static class ApiEndpoints
 
     private static void MapAnnotations(RouteGroupBuilder group)
     {
-        group.MapPut("/annotations/concepts/{concept:int}", async (string id, int concept, ConceptAnnotation body, IAnnotationService annotations, CancellationToken cancellation) =>
+        group.MapPut("/annotations/concepts/{concept:int}", async (string id, int concept, NameAndNote body, IAnnotationService annotations, CancellationToken cancellation) =>
             {
                 await annotations.NameConceptAsync(id, concept, body.Name, cancellation);
                 await annotations.NoteConceptAsync(id, concept, body.Note, cancellation);
                 return TypedResults.NoContent();
             })
             .WithName("AnnotateConcept").WithSummary("Names a concept and notes on it; null removes.");
+        group.MapPut("/annotations/classes/{index:int}/strategies/{strategy:int}", async (string id, int index, int strategy, NameAndNote body, IAnnotationService annotations, CancellationToken cancellation) =>
+            {
+                await annotations.NameStrategyAsync(id, index, strategy, body.Name, cancellation);
+                await annotations.NoteStrategyAsync(id, index, strategy, body.Note, cancellation);
+                return TypedResults.NoContent();
+            })
+            .WithName("AnnotateStrategy").WithSummary("Names a strategy and notes on it; null removes.");
         group.MapPut("/annotations/samples/{sample:int}", async (string id, int sample, SampleAnnotation body, IAnnotationService annotations, CancellationToken cancellation) =>
             {
                 await annotations.JudgeSampleAsync(id, sample, body.Verdict, cancellation);
@@ -257,10 +267,10 @@ internal static class ApiEndpoints
         Results.File(System.Text.Encoding.UTF8.GetBytes(html), "text/html; charset=utf-8", $"concept-atlas-{name}.html");
 }
 
-/// <summary>What a person writes about a concept.</summary>
+/// <summary>What a person writes about a concept or a strategy.</summary>
 /// <param name="Name">Name; null for none.</param>
 /// <param name="Note">Note; null for none.</param>
-internal sealed record ConceptAnnotation(string? Name, string? Note);
+internal sealed record NameAndNote(string? Name, string? Note);
 
 /// <summary>What a person thinks of a sample.</summary>
 /// <param name="Verdict">fine, wronglabel, remove, confounder or null.</param>

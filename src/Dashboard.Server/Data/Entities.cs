@@ -239,6 +239,10 @@ internal sealed class AnnotationEntity
 {
     public const string Concept = "concept";
     public const string Sample = "sample";
+    public const string Strategy = "strategy";
+
+    // Far above the number of strategies that clustering looks for.
+    private const int StrategiesPerClass = 4096;
 
     public int AnalysisKey { get; set; }
 
@@ -253,6 +257,12 @@ internal sealed class AnnotationEntity
     public string? Verdict { get; set; }
 
     public DateTimeOffset Changed { get; set; }
+
+    /// <summary>The <see cref="Target"/> of a strategy.</summary>
+    public static int StrategyTarget(int classIndex, int strategy) => checked((classIndex * StrategiesPerClass) + strategy);
+
+    /// <summary>Targets of the strategies of a class: from the first to before the last.</summary>
+    public static (int From, int To) StrategyTargets(int classIndex) => (StrategyTarget(classIndex, 0), StrategyTarget(classIndex + 1, 0));
 }
 
 /// <summary>A read-only link. Only a hash of the token is looked up; the protected copy serves the owner's list.</summary>

@@ -28,13 +28,6 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
     /// <summary>Path of the table of samples in a run folder.</summary>
     public static string SamplesFile(string runFolder) => Path.Combine(runFolder, "atlas", "samples.parquet");
 
-    /// <summary>Path of a class's description in a run folder.</summary>
-    public static string ClassFile(string runFolder, int classIndex) =>
-        Path.Combine(runFolder, "atlas", "classes", FormattableString.Invariant($"{classIndex:0000}.json"));
-
-    /// <summary>Path of a class's arrays in a run folder.</summary>
-    public static string ArraysFile(string runFolder, int classIndex) => Path.ChangeExtension(ClassFile(runFolder, classIndex), ".safetensors");
-
     /// <summary>Takes over what is known before the network has seen an image: classes, network, layer. Finished classes are kept.</summary>
     public async Task DescriptionAsync(int key, string runFolder, CancellationToken cancellation)
     {
@@ -129,7 +122,7 @@ internal sealed class AtlasIngestion(IDbContextFactory<DashboardDbContext> datab
     /// <summary>Takes over one class with its concepts and exemplars.</summary>
     public async Task ClassAsync(int key, string runFolder, int classIndex, CancellationToken cancellation)
     {
-        var text = await ReadTextAsync(ClassFile(runFolder, classIndex), cancellation);
+        var text = await ReadTextAsync(ClassArraysFile.AtlasPathOf(runFolder, classIndex), cancellation);
         ClassAtlas atlas;
         try
         {

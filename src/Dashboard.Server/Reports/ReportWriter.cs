@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
 using Dashboard.Server.Configuration;
 using Dashboard.Server.Images;
 using Dashboard.Server.Services;
@@ -60,7 +61,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append("<h2>Strategies</h2><p class=\"dim\">Groups of images that the network recognises in the same way.</p>");
         foreach (var strategy in view.Strategies)
         {
-            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong>{Letter(strategy.Index)}</strong> · {Count(strategy.Size, "image", "images")}<p class=\"dim\">{E(strategy.Summary)}{(strategy.Accuracy is { } accuracy ? $"<br>{Percent(accuracy)} right" : "")}</p></div><div class=\"strip\">");
+            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong>{E(Format.Capital(Names.Strategy(strategy)))}</strong> · {Count(strategy.Size, "image", "images")}<p class=\"dim\">{E(strategy.Summary)}{(strategy.Accuracy is { } accuracy ? $"<br>{Percent(accuracy)} right" : "")}</p></div><div class=\"strip\">");
             var members = await atlas.ClassSamplesAsync(analysisId, classIndex, strategy.Index, 0, PicturesPerStrategy, cancellation);
             var shown = new[] { strategy.Prototype }.Concat(members.Items.Select(sample => sample.Index)).Distinct().Take(PicturesPerStrategy);
             foreach (var sample in shown)
@@ -193,8 +194,6 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
     private static string Colour(int rank) => rank >= 0 && rank < Palette.Length ? Palette[rank] : "#8a9099";
 
     private static string NameOf(ConceptCard concept) => concept.Name ?? string.Create(CultureInfo.InvariantCulture, $"c{concept.Rank}");
-
-    private static string Letter(int index) => index < 26 ? ((char)('A' + index)).ToString() : string.Create(CultureInfo.InvariantCulture, $"A{index}");
 
     private static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.#}%");
 

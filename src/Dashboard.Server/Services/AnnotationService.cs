@@ -11,35 +11,61 @@ internal sealed class AnnotationService(IDbContextFactory<DashboardDbContext> da
     private const int LongestNote = 10_000;
     private static readonly string[] Verdicts = ["fine", "wronglabel", "remove", "confounder"];
 
-    public Task NameConceptAsync(string analysisId, int conceptId, string? name, CancellationToken cancellation = default)
-    {
-        name = string.IsNullOrWhiteSpace(name) ? null : name.Trim();
-        return name is { Length: > LongestName }
-            ? throw new ServiceException($"The name has {name.Length:N0} characters. Use at most {LongestName}.")
-            : WriteAsync(analysisId, AnnotationEntity.Concept, conceptId, row => row.Name = name, cancellation);
-    }
+    public Task NameConceptAsync(string analysisId, int conceptId, string? name, CancellationToken cancellation = default) =>
+        NameAsync(analysisId, AnnotationEntity.Concept, conceptId, name, cancellation);
 
-    public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default)
-    {
-        note = string.IsNullOrWhiteSpace(note) ? null : note;
-        return note is { Length: > LongestNote }
-            ? throw new ServiceException($"The note has {note.Length:N0} characters. Use at most {LongestNote:N0}.")
-            : WriteAsync(analysisId, AnnotationEntity.Concept, conceptId, row => row.Note = note, cancellation);
-    }
+    public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default) =>
+        NoteAsync(analysisId, AnnotationEntity.Concept, conceptId, note, cancellation);
+
+    public async Task NameStrategyAsync(string analysisId, int classIndex, int strategy, string? name, CancellationToken cancellation = default) =>
+        await NameAsync(analysisId, AnnotationEntity.Strategy, await StrategyAsync(analysisId, classIndex, strategy, cancellation), name, cancellation);
+
+    public async Task NoteStrategyAsync(string analysisId, int classIndex, int strategy, string? note, CancellationToken cancellation = default) =>
+        await NoteAsync(analysisId, AnnotationEntity.Strategy, await StrategyAsync(analysisId, classIndex, strategy, cancellation), note, cancellation);
 
     public Task JudgeSampleAsync(string analysisId, int sample, string? verdict, CancellationToken cancellation = default) =>
         verdict is not null && !Verdicts.Contains(verdict)
             ? throw new ServiceException($"The verdict '{verdict}' is not known. Use one of: {string.Join(", ", Verdicts)}.")
             : WriteAsync(analysisId, AnnotationEntity.Sample, sample, row => row.Verdict = verdict, cancellation);
 
+    private Task NameAsync(string analysisId, string kind, int target, string? name, CancellationToken cancellation)
+    {
+        name = string.IsNullOrWhiteSpace(name) ? null : name.Trim();
+        return name is { Length: > LongestName }
+            ? throw new ServiceException($"The name has {name.Length:N0} characters. Use at most {LongestName}.")
+            : WriteAsync(analysisId, kind, target, row => row.Name = name, cancellation);
+    }
+
+    private Task NoteAsync(string analysisId, string kind, int target, string? note, CancellationToken cancellation)
+    {
+        note = string.IsNullOrWhiteSpace(note) ? null : note;
+        return note is { Length: > LongestNote }
+            ? throw new ServiceException($"The note has {note.Length:N0} characters. Use at most {LongestNote:N0}.")
+            : WriteAsync(analysisId, kind, target, row => row.Note = note, cancellation);
+    }
+
+    private async Task<int> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var count = await database.Analyses.Where(row => row.Id == analysisId)
+            .Join(database.Classes.Where(row => row.Index == classIndex), row => row.Key, row => row.AnalysisKey, (_, row) => (int?)row.Strategies)
+            .FirstOrDefaultAsync(cancellation);
+        return strategy >= 0 && strategy < count
+            ? AnnotationEntity.StrategyTarget(classIndex, strategy)
+            : throw new ServiceException($"The analysis has no strategy {strategy} of class {classIndex}.");
+    }
+
     private async Task WriteAsync(string analysisId, string kind, int target, Action<AnnotationEntity> change, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var key = await database.Analyses.Where(row => row.Id == analysisId).Select(row => (int?)row.Key).FirstOrDefaultAsync(cancellation)
             ?? throw new ServiceException($"There is no analysis '{analysisId}'.");
-        var exists = kind == AnnotationEntity.Concept
-            ? await database.Concepts.AnyAsync(row => row.AnalysisKey == key && row.Id == target, cancellation)
-            : await database.Samples.AnyAsync(row => row.AnalysisKey == key && row.Index == target, cancellation);
+        var exists = kind switch
+        {
+            AnnotationEntity.Concept => await database.Concepts.AnyAsync(row => row.AnalysisKey == key && row.Id == target, cancellation),
+            AnnotationEntity.Sample => await database.Samples.AnyAsync(row => row.AnalysisKey == key && row.Index == target, cancellation),
+            _ => true,
+        };
         if (!exists)
         {
             throw new ServiceException($"The analysis has no {kind} {target}.");

@@ -10,7 +10,7 @@ using Microsoft.EntityFrameworkCore;
 namespace Dashboard.Server.Services;
 
 /// <summary>Reads the atlas: rows from the catalogue, per-image arrays from the run's folder.</summary>
-internal sealed class AtlasService(
+internal sealed partial class AtlasService(
     IDbContextFactory<DashboardDbContext> databases,
     AnalysisService analyses,
     DataFolders folders,
@@ -105,7 +105,7 @@ internal sealed class AtlasService(
             Accuracy = row.Accuracy,
             Concepts = [.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct))],
             UnexplainedShare = atlas.UnexplainedShare,
-            Strategies = [.. atlas.Strategies.Select(View)],
+            Strategies = await StrategiesAsync(database, key, atlas, names, cancellation),
             Embedding = atlas.Embedding,
             Trustworthiness = atlas.Trustworthiness,
             LeftOut = atlas.LeftOut,
@@ -218,7 +218,7 @@ internal sealed class AtlasService(
         }
 
         var nearest = Nearest(data, position);
-        var strategy = atlas.Strategies.FirstOrDefault(entry => entry.Index == data.Strategy[position]);
+        var strategy = (await StrategiesAsync(database, key, atlas, names, cancellation)).FirstOrDefault(entry => entry.Index == data.Strategy[position]);
         var tiles = (await SamplesAsync(analysisId, [.. nearest.Select(pair => pair.Sample), .. strategy is null ? [] : new[] { strategy.Prototype }], cancellation))
             .DistinctBy(other => other.Index)
             .ToDictionary(other => other.Index);
@@ -229,7 +229,7 @@ internal sealed class AtlasService(
             Logit = logit ?? row.Sum(value => (double)value),
             Concepts = [.. atlas.Concepts.OrderByDescending(concept => row[concept.Rank]).Select(concept => Card(concept, names, labels, correct))],
             HasMaps = data.MapHeight * data.MapWidth > 0 && data.Concepts > 0,
-            Strategy = strategy is null ? null : View(strategy),
+            Strategy = strategy,
             Prototype = strategy is null ? null : tiles.GetValueOrDefault(strategy.Prototype),
             Nearest = [.. nearest.Where(pair => tiles.ContainsKey(pair.Sample)).Select(pair => (tiles[pair.Sample], pair.Distance))],
         };
@@ -504,7 +504,7 @@ internal sealed class AtlasService(
     }
 
     /// <summary>Samples of the class with the most similar shares of contributions, nearest first (Euclidean distance).</summary>
-    private static List<(int Sample, double Distance)> Nearest(ClassData data, int position)
+    private static List<(int Sample, double Distance)> Nearest(ClassArrays data, int position)
     {
         var width = data.Concepts + 1;
         var row = data.Contributions.AsSpan(position * width, width).ToArray();
@@ -631,9 +631,6 @@ internal sealed class AtlasService(
     private static ConceptTile Tile(ConceptEntity row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
 
     private static ConceptTile Tile(ConceptEntry row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
-
-    private static StrategyView View(StrategyEntry entry) =>
-        new(entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, entry.Summary);
 
     private static ConceptCard Card(ConceptEntry entry, Dictionary<int, string> names, Dictionary<int, int> classes, Dictionary<int, bool?> correct) => new()
     {

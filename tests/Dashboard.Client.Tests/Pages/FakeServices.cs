@@ -84,11 +84,32 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task<ClassView?> ClassAsync(string analysisId, int classIndex, CancellationToken cancellation = default) => throw new NotSupportedException();
 
+    public StrategyView? Strategy { get; set; }
+
+    public Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default) =>
+        Task.FromResult(Strategy?.Strategy.Index == strategy ? Strategy : null);
+
+    /// <summary>Refuses the name "refused", as the host refuses one that is too long.</summary>
+    public Task NameStrategyAsync(string analysisId, int classIndex, int strategy, string? name, CancellationToken cancellation = default)
+    {
+        if (name == "refused")
+        {
+            throw new ServiceException("The name has 300 characters. Use at most 200.");
+        }
+
+        var named = Strategy!.Strategy with { Name = name };
+        Strategy = Strategy with { Strategy = named, Strategies = [.. Strategy.Strategies.Select(s => s.Index == strategy ? named : s)] };
+        return Task.CompletedTask;
+    }
+
+    public Task NoteStrategyAsync(string analysisId, int classIndex, int strategy, string? note, CancellationToken cancellation = default) => throw new NotSupportedException();
+
     public Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default) => throw new NotSupportedException();
 
-    public Task<Paged<SampleTile>> ClassSamplesAsync(string analysisId, int classIndex, int? strategy, int skip, int take, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public Task<Paged<SampleTile>> ClassSamplesAsync(string analysisId, int classIndex, int? strategy, int skip, int take, CancellationToken cancellation = default) =>
+        Task.FromResult(new Paged<SampleTile>([], 0));
 
     public Task NameConceptAsync(string analysisId, int conceptId, string? name, CancellationToken cancellation = default) => throw new NotSupportedException();
 

@@ -4,6 +4,7 @@ using Dashboard.Client.Pages.Atlas;
 using Dashboard.Client.Pages.Home;
 using Dashboard.Client.Pages.Live;
 using Dashboard.Client.Pages.Outliers;
+using Dashboard.Client.Pages.Strategies;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
@@ -115,6 +116,43 @@ public sealed class PageTests : BunitContext
         page.Find("[aria-keyshortcuts=u]").Click();
         Assert.Equal(new FakeServices.VerdictCall(7, null), _fakes.Verdicts[^1]);
         Assert.Empty(page.FindAll(".verdict"));
+    }
+
+    [Fact]
+    public void A_strategy_shows_its_mixture_images_and_confusions_and_leads_to_its_neighbour()
+    {
+        _fakes.Strategy = Samples.StrategyView();
+        var page = Render<StrategyPage>(p => p.Add(s => s.Id, "0123456789ab").Add(s => s.Index, 4).Add(s => s.Strategy, 1));
+        Assert.Equal("Strategy B", page.Find("h1").TextContent);
+        Assert.Equal(["c1", "c0"], page.FindAll(".mixture-table .who").Select(w => w.TextContent.Trim()));
+        Assert.Equal(2, page.FindAll(".mixture-table .usual").Count);
+        Assert.Equal("or A", page.Find("a.next").TextContent);
+        Assert.Equal("/analyses/0123456789ab/classes/4/strategies/0", page.Find("[aria-label='Previous strategy']").GetAttribute("href"));
+        Assert.Null(page.Find("[aria-label='Next strategy']").GetAttribute("href"));
+        Assert.Equal("/analyses/0123456789ab/classes/2", page.Find(".confusions a").GetAttribute("href"));
+    }
+
+    [Fact]
+    public void A_strategy_is_named_everywhere_on_its_page_and_a_refused_name_stays_in_the_field()
+    {
+        _fakes.Strategy = Samples.StrategyView();
+        var page = Render<StrategyPage>(p => p.Add(s => s.Id, "0123456789ab").Add(s => s.Index, 4).Add(s => s.Strategy, 1));
+        page.FindAll("button").Single(b => b.TextContent.Contains("Name it")).Click();
+        page.Find(".name-field").Input("refused");
+        page.Find(".name-row form").Submit();
+        Assert.Contains("at most 200", page.Find(".name-row [role=alert]").TextContent);
+        page.Find(".name-field").Input(" sliced ");
+        page.Find(".name-row form").Submit();
+        page.WaitForAssertion(() => Assert.Equal("Sliced", page.Find("h1").TextContent));
+        Assert.Contains("Sliced", page.Find(".others [aria-current]").TextContent);
+    }
+
+    [Fact]
+    public void A_strategy_that_is_not_there_is_said_to_be_missing()
+    {
+        _fakes.Strategy = Samples.StrategyView();
+        var page = Render<StrategyPage>(p => p.Add(s => s.Id, "0123456789ab").Add(s => s.Index, 4).Add(s => s.Strategy, 9));
+        Assert.Contains("There is no such strategy", page.Find("h1").TextContent);
     }
 
     private static AtlasView Atlas(AnalysisState state, params ClassTile[] classes) => new() { Analysis = Samples.Analysis(state), Classes = classes };

@@ -26,6 +26,18 @@ public sealed class SentencesTests
     }
 
     [Fact]
+    public void A_strategy_says_how_many_by_what_what_sets_it_apart_and_how_often_it_errs() => Assert.Equal(
+        "20 of the 100 images of “zucchini” (20%) are recognised in this way: c1 (75%) with c0 (25%). What sets it apart: less c0 (20% of the score, 60% over the whole class). "
+        + "80% of them are predicted right, less than the 95% of the class; the others are most often taken for “cucumber”.",
+        Sentences.Strategy(Samples.StrategyView()));
+
+    [Theory]
+    [InlineData(new[] { 0.7, 0.2, -0.1 }, "mainly skin (70%)")]
+    [InlineData(new[] { 0.4, 0.5, 0.1 }, "seeds (50%) with skin (40%)")]
+    [InlineData(new[] { -0.4, -0.5, 0.0 }, "no concept speaks for the class")]
+    public void A_mixture_names_what_leads_it(double[] profile, string expected) => Assert.Equal(expected, Sentences.Mixture(profile, ["skin", "seeds", "light"]));
+
+    [Fact]
     public void Equally_frequent_confusions_are_not_told_apart()
     {
         var view = Samples.ClassView([Samples.Card(0, 0.9)], [], new ConfusionView("cucumber", 9, null), new ConfusionView("gherkin", 9, null));

@@ -8,7 +8,6 @@ namespace Dashboard.Client.Pages.Atlas;
 /// <summary>All classes of an analysis as tiles, the concepts they share, and a summary of outliers.</summary>
 public sealed partial class AtlasPage : IAsyncDisposable
 {
-    private AtlasView? _view;
     private AtlasQuery _query = new();
     private IReadOnlyList<ClassTile> _shown = [];
     private List<ClassTile[]> _rows = [];
@@ -16,14 +15,8 @@ public sealed partial class AtlasPage : IAsyncDisposable
     private IJSObjectReference? _module;
     private IJSObjectReference? _observer;
     private DotNetObjectReference<AtlasPage>? _self;
-    private string? _loaded;
-    private bool _missing;
     private int _columns = 4;
     private int _readyShown;
-
-    /// <summary>The analysis.</summary>
-    [Parameter]
-    public string Id { get; set; } = "";
 
     /// <summary>classes, shared or outliers.</summary>
     [SupplyParameterFromQuery]
@@ -42,29 +35,33 @@ public sealed partial class AtlasPage : IAsyncDisposable
     public string? Show { get; set; }
 
     [Inject]
-    private IAtlasService Atlas { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
-
-    [Inject]
     private IJSRuntime Js { get; set; } = default!;
 
     private string Current => Tab is "shared" or "outliers" ? Tab : "classes";
 
     /// <inheritdoc/>
-    protected override async Task OnParametersSetAsync()
+    protected override string Key => "";
+
+    /// <inheritdoc/>
+    protected override Task<AtlasView?> ReadAsync(CancellationToken cancellation) => Atlas.AtlasAsync(Id, cancellation);
+
+    /// <inheritdoc/>
+    protected override void OnAddress()
     {
         _query = new AtlasQuery(Search ?? "", Sort ?? "name", Show ?? "all");
-        if (_loaded != Id)
+        Arrange();
+    }
+
+    /// <inheritdoc/>
+    protected override bool IsStale(AnalysisProgress progress)
+    {
+        if (View is not null && View.Analysis.State == progress.State && _readyShown == progress.ReadyClasses.Count)
         {
-            _loaded = Id;
-            (_view, _missing) = (null, false);
-            await LoadAsync();
-            Follow(Id);
+            return false;
         }
 
-        Arrange();
+        _readyShown = progress.ReadyClasses.Count;
+        return true;
     }
 
     /// <inheritdoc/>
@@ -87,42 +84,18 @@ public sealed partial class AtlasPage : IAsyncDisposable
         StateHasChanged();
     });
 
-    /// <inheritdoc/>
-    protected override async Task<bool> OnProgressAsync(AnalysisProgress progress)
-    {
-        if (_view is not null && _view.Analysis.State == progress.State && _readyShown == progress.ReadyClasses.Count)
-        {
-            return false;
-        }
-
-        _readyShown = progress.ReadyClasses.Count;
-        await LoadAsync();
-        Arrange();
-        return true;
-    }
-
-    private async Task LoadAsync()
-    {
-        _view = await Atlas.AtlasAsync(Id, Lifetime);
-        _missing = _view is null;
-    }
-
     private void Arrange()
     {
-        _shown = _view is null ? [] : _query.Apply(_view.Classes);
+        _shown = View is null ? [] : _query.Apply(View.Classes);
         _rows = [.. _shown.Chunk(_columns)];
     }
 
     private void Change(AtlasQuery query)
     {
-        Navigation.NavigateTo(
-            Navigation.GetUriWithQueryParameters(new Dictionary<string, object?>
-            {
-                ["search"] = query.Search.Length == 0 ? null : query.Search,
-                ["sort"] = query.Sort == "name" ? null : query.Sort,
-                ["show"] = query.Filter == "all" ? null : query.Filter,
-            }),
-            replace: true);
+        Select(
+            ("search", query.Search.Length == 0 ? null : query.Search),
+            ("sort", query.Sort == "name" ? null : query.Sort),
+            ("show", query.Filter == "all" ? null : query.Filter));
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dashboard.Client.Charts;
 using Dashboard.Client.Components;
 using Dashboard.Client.Contracts;
@@ -12,22 +13,15 @@ namespace Dashboard.Client.Pages.Classes;
 public sealed partial class ClassPage
 {
     private const string DefaultColour = "concept";
-    private ClassView? _view;
     private PointCloud? _cloud;
     private ConceptCard? _concept;
     private IReadOnlyList<int> _lasso = [];
     private IReadOnlyList<string> _conceptNames = [];
     private IReadOnlyList<string> _colours = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
-    private string? _loaded;
     private double _from;
     private double _to = 1;
     private int _lassoNumber;
-    private bool _missing;
-
-    /// <summary>The analysis.</summary>
-    [Parameter]
-    public string Id { get; set; } = "";
 
     /// <summary>The class.</summary>
     [Parameter]
@@ -50,13 +44,7 @@ public sealed partial class ClassPage
     public bool? Maps { get; set; }
 
     [Inject]
-    private IAtlasService Atlas { get; set; } = default!;
-
-    [Inject]
     private IDialogService Dialogs { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
 
     private string ColourMode => PointCloud.Modes.Any(m => m.Value == Colour) ? Colour! : DefaultColour;
 
@@ -67,51 +55,38 @@ public sealed partial class ClassPage
     private string SelectionKey => FormattableString.Invariant($"{Index}/{Strategy}/{_concept?.Id}/{(_lasso.Count > 0 ? _lassoNumber : 0)}");
 
     /// <inheritdoc/>
-    protected override async Task OnParametersSetAsync()
-    {
-        var key = FormattableString.Invariant($"{Id}/{Index}");
-        if (_loaded != key)
-        {
-            _loaded = key;
-            (_missing, _lasso) = (false, []);
-            await LoadAsync();
-            Follow(Id);
-        }
-
-        _concept = _view?.Concepts.FirstOrDefault(c => c.Id == Concept);
-    }
+    protected override string Key => Index.ToString(CultureInfo.InvariantCulture);
 
     /// <inheritdoc/>
-    protected override async Task<bool> OnProgressAsync(AnalysisProgress progress)
-    {
-        // A page opened while the run goes on learns of its class, then of what later stages add.
-        if ((_view is null && progress.ReadyClasses.Contains(Index)) || (_view is not null && _view.Analysis.State != progress.State))
-        {
-            await LoadAsync();
-            return true;
-        }
+    protected override Task<ClassView?> ReadAsync(CancellationToken cancellation) => Atlas.ClassAsync(Id, Index, cancellation);
 
-        return false;
-    }
+    /// <inheritdoc/>
+    protected override void OnLeaving() => _lasso = [];
 
-    private async Task LoadAsync()
+    /// <inheritdoc/>
+    protected override void OnRead()
     {
-        _view = await Atlas.ClassAsync(Id, Index, Lifetime);
-        _missing = _view is null;
-        if (_view is null)
+        if (View is null)
         {
             return;
         }
 
-        _conceptNames = [.. _view.Concepts.Select(Names.Concept)];
-        _colours = [.. _view.Concepts.Select(c => ConceptPalette.ForRank(c.Rank))];
-        _strategies = [.. _view.Strategies.Select(s => ($"Strategy {ConceptPalette.StrategyLetter(s.Index)}: {s.Summary}", s.Prototype))];
-        _from = Math.Min(0, _view.Concepts.Count == 0 ? 0 : _view.Concepts.Min(c => c.Importance - c.ImportanceSpread));
-        _to = Math.Max(0.05, _view.Concepts.Count == 0 ? 1 : _view.Concepts.Max(c => c.Importance + c.ImportanceSpread));
-        _concept = _view.Concepts.FirstOrDefault(c => c.Id == Concept);
+        _conceptNames = [.. View.Concepts.Select(Names.Concept)];
+        _colours = [.. View.Concepts.Select(c => ConceptPalette.ForRank(c.Rank))];
+        _strategies = [.. View.Strategies.Select(s => ($"{Names.Strategy(s)}: {s.Summary}", s.Prototype))];
+        _from = Math.Min(0, View.Concepts.Count == 0 ? 0 : View.Concepts.Min(c => c.Importance - c.ImportanceSpread));
+        _to = Math.Max(0.05, View.Concepts.Count == 0 ? 1 : View.Concepts.Max(c => c.Importance + c.ImportanceSpread));
     }
 
-    private async Task<Paged<SampleTile>> ReadAsync(int skip, int take, CancellationToken cancellation)
+    /// <inheritdoc/>
+    protected override void OnAddress() => _concept = View?.Concepts.FirstOrDefault(c => c.Id == Concept);
+
+    // A page opened while the run goes on learns of its class, then of what later stages add.
+    /// <inheritdoc/>
+    protected override bool IsStale(AnalysisProgress progress) =>
+        View is null ? progress.ReadyClasses.Contains(Index) : View.Analysis.State != progress.State;
+
+    private async Task<Paged<SampleTile>> SamplesAsync(int skip, int take, CancellationToken cancellation)
     {
         if (_lasso.Count > 0)
         {
@@ -140,7 +115,7 @@ public sealed partial class ClassPage
         }
 
         return Strategy is { } index && view.Strategies.FirstOrDefault(s => s.Index == index) is { } strategy
-            ? $"Selection: {Format.Count(strategy.Size, "image")} of {Names.Strategy(index)}"
+            ? $"Selection: {Format.Count(strategy.Size, "image")} of {Names.Strategy(strategy)}"
             : $"All {Format.Count(view.Images, "image")}";
     }
 
@@ -165,9 +140,6 @@ public sealed partial class ClassPage
         return string.Join(" · ", parts);
     }
 
-    private static IEnumerable<(double Share, int Rank)> Profile(StrategyView strategy) =>
-        strategy.Profile.Select((share, rank) => (Share: Math.Abs(share), Rank: rank)).Where(p => p.Share > 0.005);
-
     private void Toggle(int strategy) => SetQuery(nameof(Strategy), Strategy == strategy ? null : strategy);
 
     private void Lassoed(IReadOnlyList<int> rows)
@@ -186,42 +158,36 @@ public sealed partial class ClassPage
 
         if (Strategy is not null || Concept is not null)
         {
-            Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(new Dictionary<string, object?> { ["strategy"] = null, ["concept"] = null }), replace: true);
+            Select(("strategy", null), ("concept", null));
         }
     }
 
     // A strategy and a concept are one selection: choosing either lets go of the other and of the lasso.
     private void SetQuery(string name, object? value)
     {
-        var changes = new Dictionary<string, object?> { [name.ToLowerInvariant()] = value };
-        if (name is nameof(Strategy) or nameof(Concept))
+        var change = (name.ToLowerInvariant(), value);
+        if (name is not (nameof(Strategy) or nameof(Concept)))
         {
-            changes[name == nameof(Strategy) ? "concept" : "strategy"] = null;
-            if (_lasso.Count > 0)
-            {
-                _lasso = [];
-                _ = _cloud?.ClearAsync();
-            }
+            Select(change);
+            return;
         }
 
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(changes), replace: true);
+        if (_lasso.Count > 0)
+        {
+            _lasso = [];
+            _ = _cloud?.ClearAsync();
+        }
+
+        Select(change, (name == nameof(Strategy) ? "concept" : "strategy", null));
     }
 
     private void OpenConcept(int position)
     {
-        if (_view is not null && position >= 0 && position < _view.Concepts.Count)
+        if (View is not null && position >= 0 && position < View.Concepts.Count)
         {
-            Navigation.NavigateTo(PageUrls.Concept(Id, _view.Concepts[position].Id));
+            Navigation.NavigateTo(PageUrls.Concept(Id, View.Concepts[position].Id));
         }
     }
 
-    private void TurnAsync(string key)
-    {
-        if ((key == "ArrowLeft" ? _view?.Previous : _view?.Next) is { } other)
-        {
-            Navigation.NavigateTo(PageUrls.Class(Id, other));
-        }
-    }
-
-    private Task ShareAsync() => ShareDialog.OpenAsync(Dialogs, Id, $"“{_view?.DisplayName}”", s => s.ShareClassAsync(Id, Index));
+    private Task ShareAsync() => ShareDialog.OpenAsync(Dialogs, Id, $"“{View?.DisplayName}”", s => s.ShareClassAsync(Id, Index));
 }

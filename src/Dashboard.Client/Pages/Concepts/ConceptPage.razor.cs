@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.State;
 using Microsoft.AspNetCore.Components;
@@ -15,19 +16,6 @@ public sealed partial class ConceptPage
         ("counter", "Look-alikes without it", "similar images that lack it"),
     ];
 
-    private ConceptView? _view;
-    private ElementReference _nameField;
-    private string? _loaded;
-    private string? _name;
-    private string? _error;
-    private string _noteState = "";
-    private bool _missing;
-    private bool _editing;
-    private bool _focusName;
-
-    /// <summary>The analysis.</summary>
-    [Parameter]
-    public string Id { get; set; } = "";
 
     /// <summary>The concept.</summary>
     [Parameter]
@@ -38,13 +26,7 @@ public sealed partial class ConceptPage
     public bool? Maps { get; set; }
 
     [Inject]
-    private IAtlasService Atlas { get; set; } = default!;
-
-    [Inject]
     private IAnnotationService Annotations { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
 
     private static string Coefficients(List<ExemplarView> exemplars)
     {
@@ -53,47 +35,10 @@ public sealed partial class ConceptPage
     }
 
     /// <inheritdoc/>
-    protected override async Task OnParametersSetAsync()
-    {
-        var key = FormattableString.Invariant($"{Id}/{ConceptId}");
-        if (_loaded == key)
-        {
-            return;
-        }
-
-        _loaded = key;
-        (_editing, _error, _noteState) = (false, null, "");
-        await LoadAsync();
-        Follow(Id);
-    }
+    protected override string Key => ConceptId.ToString(CultureInfo.InvariantCulture);
 
     /// <inheritdoc/>
-    protected override async Task OnAfterRenderAsync(bool firstRender)
-    {
-        if (_focusName)
-        {
-            _focusName = false;
-            await _nameField.FocusAsync();
-        }
-    }
-
-    /// <inheritdoc/>
-    protected override async Task<bool> OnProgressAsync(AnalysisProgress progress)
-    {
-        if (!_missing && _view?.Analysis.State == progress.State)
-        {
-            return false;
-        }
-
-        await LoadAsync();
-        return true;
-    }
-
-    private async Task LoadAsync()
-    {
-        _view = await Atlas.ConceptAsync(Id, ConceptId, Lifetime);
-        _missing = _view is null;
-    }
+    protected override Task<ConceptView?> ReadAsync(CancellationToken cancellation) => Atlas.ConceptAsync(Id, ConceptId, cancellation);
 
     // The lower end of each bin.
     private static string[] BinNames(ConceptCard concept)
@@ -102,39 +47,15 @@ public sealed partial class ConceptPage
         return [.. concept.Histogram.Select((_, i) => Format.Number(concept.HistogramFrom + i * width))];
     }
 
-    private void EditName()
+    private async Task NameAsync(string? name)
     {
-        _name = _view?.Concept.Name;
-        (_editing, _focusName, _error) = (true, true, null);
+        await Annotations.NameConceptAsync(Id, ConceptId, name, Lifetime);
+        View = View! with { Concept = View.Concept with { Name = name } };
     }
 
-    private Task SaveNameAsync() => SaveAsync(async () =>
+    private async Task NoteAsync(string? note)
     {
-        var name = string.IsNullOrWhiteSpace(_name) ? null : _name.Trim();
-        await Annotations.NameConceptAsync(Id, ConceptId, name, Lifetime);
-        _view = _view! with { Concept = _view.Concept with { Name = name } };
-        _editing = false;
-    });
-
-    private Task SaveNoteAsync(ChangeEventArgs e) => SaveAsync(async () =>
-    {
-        var note = e.Value as string;
-        note = string.IsNullOrWhiteSpace(note) ? null : note;
         await Annotations.NoteConceptAsync(Id, ConceptId, note, Lifetime);
-        _view = _view! with { Note = note };
-        _noteState = "saved";
-    });
-
-    private async Task SaveAsync(Func<Task> save)
-    {
-        _error = null;
-        try
-        {
-            await save();
-        }
-        catch (ServiceException exception)
-        {
-            _error = exception.Message;
-        }
+        View = View! with { Note = note };
     }
 }

@@ -15,16 +15,10 @@ public sealed partial class OutliersPage
     private SortedDictionary<int, string> _classes = [];
     private CancellationTokenSource? _reading;
     private Keyboard? _keyboard;
-    private OutlierView? _view;
     private SampleView? _detail;
-    private string? _loaded;
+    private string? _classesOf;
     private string? _error;
-    private bool _missing;
     private bool _busy;
-
-    /// <summary>The analysis.</summary>
-    [Parameter]
-    public string Id { get; set; } = "";
 
     /// <summary>Kind; all where null.</summary>
     [SupplyParameterFromQuery]
@@ -43,16 +37,10 @@ public sealed partial class OutliersPage
     public bool? All { get; set; }
 
     [Inject]
-    private IAtlasService Atlas { get; set; } = default!;
-
-    [Inject]
     private IAnnotationService Annotations { get; set; } = default!;
 
     [Inject]
     private IDialogService Dialogs { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
 
     private OutlierFilter Filter => new(Kind, Class, Unjudged == true, All == true);
 
@@ -66,51 +54,34 @@ public sealed partial class OutliersPage
     }
 
     /// <inheritdoc/>
-    protected override async Task OnParametersSetAsync()
+    protected override string Key => Filter.ToString();
+
+    /// <inheritdoc/>
+    protected override async Task<OutlierView?> ReadAsync(CancellationToken cancellation)
     {
-        var key = $"{Id}/{Filter}";
-        if (_loaded == key)
+        if (_classesOf != Id)
         {
-            return;
+            _classesOf = Id;
+            _classes = await Atlas.AtlasAsync(Id, cancellation) is { } atlas
+                ? new SortedDictionary<int, string>(atlas.Classes.ToDictionary(c => c.Index, c => c.DisplayName))
+                : [];
         }
 
-        var other = _loaded is null || !_loaded.StartsWith(Id + "/", StringComparison.Ordinal);
-        _loaded = key;
-        if (other)
-        {
-            _classes = [];
-            if (await Atlas.AtlasAsync(Id, Lifetime) is { } atlas)
-            {
-                _classes = new SortedDictionary<int, string>(atlas.Classes.ToDictionary(c => c.Index, c => c.DisplayName));
-            }
-        }
-
-        await LoadAsync();
-        Follow(Id);
+        return await Atlas.OutliersAsync(Id, Filter, 0, PageSize, cancellation);
     }
 
     /// <inheritdoc/>
-    protected override async Task<bool> OnProgressAsync(AnalysisProgress progress)
+    protected override void OnRead()
     {
-        if (_view is null || (_view.Pending && _view.Analysis.State != progress.State))
-        {
-            await LoadAsync();
-            return true;
-        }
-
-        return false;
-    }
-
-    private async Task LoadAsync()
-    {
-        _view = await Atlas.OutliersAsync(Id, Filter, 0, PageSize, Lifetime);
-        _missing = _view is null;
-        _triage.Load(_view?.Samples.Items ?? []);
+        _triage.Load(View?.Samples.Items ?? []);
         if (_triage.Focus is null)
         {
             _detail = null;
         }
     }
+
+    /// <inheritdoc/>
+    protected override bool IsStale(AnalysisProgress progress) => View is null || (View.Pending && View.Analysis.State != progress.State);
 
     private async Task MoreAsync()
     {

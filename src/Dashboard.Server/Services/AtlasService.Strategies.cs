@@ -1,0 +1,106 @@
+using Analysis.Atlas;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Dashboard.Server.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace Dashboard.Server.Services;
+
+/// <content>Strategies and their pages.</content>
+internal sealed partial class AtlasService
+{
+    public async Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return null;
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        if (await ClassRowAsync(database, key, classIndex, cancellation) is not { } row || Atlas(row) is not { } atlas
+            || atlas.Strategies.FirstOrDefault(candidate => candidate.Index == strategy) is not { } entry
+            || arrays.Find(folders.Run(analysis.Id), classIndex) is not { } data || data.Concepts != atlas.Concepts.Count)
+        {
+            return null;
+        }
+
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var cards = await StrategiesAsync(database, key, atlas, names, cancellation);
+        var outputs = Outputs(analysis);
+        int[] members = [.. Enumerable.Range(0, data.Sample.Length).Where(position => data.Strategy[position] == strategy)];
+        var rows = members.Select(position => data.Sample[position]).ToHashSet();
+        var flagged = await database.Samples.AsNoTracking()
+            .Where(sample => sample.AnalysisKey == key && sample.Class == classIndex && sample.OutlierKind != "").Select(sample => sample.Index).ToListAsync(cancellation);
+        IReadOnlyList<int> typical = entry.Typical.Count > 0 ? entry.Typical : [entry.Prototype];
+        var tiles = (await SamplesAsync(analysisId, [.. typical, .. entry.Borderline], cancellation)).DistinctBy(tile => tile.Index).ToDictionary(tile => tile.Index);
+        var target = AnnotationEntity.StrategyTarget(classIndex, strategy);
+        var note = await database.Annotations.AsNoTracking()
+            .Where(annotation => annotation.AnalysisKey == key && annotation.Kind == AnnotationEntity.Strategy && annotation.Target == target)
+            .Select(annotation => annotation.Note).FirstOrDefaultAsync(cancellation);
+        return new StrategyView
+        {
+            Analysis = analyses.Summary(analysis),
+            Class = classIndex,
+            ClassName = row.DisplayName,
+            ClassImages = row.Images,
+            ClassAccuracy = row.Accuracy,
+            Strategy = cards.First(card => card.Index == strategy),
+            Strategies = cards,
+            Concepts = Mixture(atlas, data, members, names),
+            Typical = [.. typical.Where(tiles.ContainsKey).Select(sample => tiles[sample])],
+            Borderline =
+            [
+                .. entry.Borderline.Select((sample, place) => (Sample: sample, Next: place < entry.BorderlineNext.Count ? entry.BorderlineNext[place] : (int?)null))
+                    .Where(pair => tiles.ContainsKey(pair.Sample))
+                    .Select(pair => new BorderlineSample(tiles[pair.Sample], pair.Next)),
+            ],
+            Confusions =
+            [
+                .. members.Where(position => atlas.Label is { } label && data.Predicted[position] != label)
+                    .GroupBy(position => data.Predicted[position])
+                    .Select(group => new ConfusionView(Name(outputs, group.Key), group.Count(), Find(labels, group.Key)))
+                    .OrderByDescending(confusion => confusion.Count).ThenBy(confusion => confusion.Name, StringComparer.Ordinal),
+            ],
+            Outliers = flagged.Count(rows.Contains),
+            Note = note,
+        };
+    }
+
+    /// <summary>
+    /// Mean and population standard deviation of each concept's contribution over the strategy's images, on the scale of the
+    /// class: the sum of its concepts' absolute mean contributions.
+    /// </summary>
+    private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, Dictionary<int, string> names)
+    {
+        var width = data.Concepts + 1;
+        var scale = Enumerable.Range(0, data.Concepts).Sum(concept => Math.Abs(Enumerable.Range(0, data.Sample.Length).Average(position => (double)data.Contributions[(position * width) + concept])));
+        var result = new List<StrategyConcept>(data.Concepts);
+        foreach (var concept in atlas.Concepts)
+        {
+            var shares = Array.ConvertAll(members, position => data.Contributions[(position * width) + concept.Rank] / (scale > 0 ? scale : 1));
+            var mean = shares.Length > 0 ? shares.Average() : 0;
+            var spread = shares.Length > 0 ? Math.Sqrt(shares.Average(share => (share - mean) * (share - mean))) : 0;
+            result.Add(new StrategyConcept(Tile(concept, names), mean, spread));
+        }
+
+        return result;
+    }
+
+    private static async Task<List<StrategyCard>> StrategiesAsync(
+        DashboardDbContext database, int key, ClassAtlas atlas, Dictionary<int, string> conceptNames, CancellationToken cancellation)
+    {
+        var (from, to) = AnnotationEntity.StrategyTargets(atlas.Class);
+        var names = await database.Annotations.AsNoTracking()
+            .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Strategy && row.Target >= from && row.Target < to && row.Name != null)
+            .ToDictionaryAsync(row => row.Target, row => row.Name, cancellation);
+        var concepts = atlas.Concepts.Select(concept => NameOf(concept.Id, concept.Rank, conceptNames)).ToList();
+        return
+        [
+            .. atlas.Strategies.Select(entry => new StrategyCard(
+                entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, Sentences.Mixture(entry.Profile, concepts),
+                names.GetValueOrDefault(AnnotationEntity.StrategyTarget(atlas.Class, entry.Index)))),
+        ];
+    }
+}
