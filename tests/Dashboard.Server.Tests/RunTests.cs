@@ -7,6 +7,7 @@ using System.Text;
 using System.Text.Json;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.Urls;
+using Dashboard.Server.Data;
 using Dashboard.Server.Jobs;
 using Microsoft.AspNetCore.SignalR.Client;
 using Xunit;
