@@ -124,7 +124,7 @@ public sealed class RunTests
         Assert.Equal(view.Strategies[0].Prototype, strategy.Typical[0].Index);
         var members = classSamples.Items.Select(item => item.Index).ToHashSet();
         Assert.All(strategy.Typical.Concat(strategy.Borderline.Select(entry => entry.Sample)), tile => Assert.Contains(tile.Index, members));
-        Assert.Equal(strategy.Strategy.Size - classSamples.Items.Count(item => item.Correct == true), strategy.Confusions.Sum(confusion => confusion.Count));
+        Assert.Equal(classSamples.Items.Count(item => item.Correct == false), strategy.Confusions.Sum(confusion => confusion.Count));
         Assert.Equal("the <i>usual</i> way", (await atlas.ClassAsync(started.Id, first, Stop))!.Strategies[0].Name);
         await ExpectProblemAsync(site, $"{api}/classes/{first}/strategies/99", HttpStatusCode.NotFound);
         await Assert.ThrowsAsync<ServiceException>(() => site.Get<IAnnotationService>().NameStrategyAsync(started.Id, first, 99, "none", Stop));
