@@ -19,6 +19,9 @@ public sealed record LabelSearchOptions
     /// <summary>Largest share of samples that may fulfil a formula, inclusive.</summary>
     public double MaximumFraction { get; init; } = 0.5;
 
+    /// <summary>Fewest samples that may fulfil a formula; with a handful of them an AUC of 1 comes by chance.</summary>
+    public int MinimumSupport { get; init; } = 1;
+
     /// <summary>Search for what the neuron is low on (the smallest AUC) instead of what it is high on.</summary>
     public bool Negative { get; init; }
 
@@ -380,7 +383,7 @@ public sealed class LabelSearch(LabelMatrix labels, LabelSearchOptions options)
         private void Add(List<Candidate> candidates, int parent, int concept, bool negated, Connective connective, int count, long rank, int length)
         {
             var n = _labels.Samples;
-            if (count <= 0 || count >= n || count < _options.MinimumFraction * n || count > _options.MaximumFraction * n)
+            if (count < Math.Max(1, _options.MinimumSupport) || count >= n || count < _options.MinimumFraction * n || count > _options.MaximumFraction * n)
             {
                 return;
             }

@@ -8,8 +8,18 @@ namespace Analysis.Numerics;
 /// <param name="Greater">One-sided p: positives larger.</param>
 /// <param name="Less">One-sided p: positives smaller.</param>
 /// <param name="TwoSidedUncorrected">Two-sided p without continuity correction.</param>
+/// <param name="Log10Greater">log10 of <paramref name="Greater"/>, exact where that is too small for a double.</param>
+/// <param name="Log10Less">log10 of <paramref name="Less"/>, likewise.</param>
 public readonly record struct MannWhitneyResult(
-    double Auc, double StrictAuc, double U, double TwoSided, double Greater, double Less, double TwoSidedUncorrected);
+    double Auc,
+    double StrictAuc,
+    double U,
+    double TwoSided,
+    double Greater,
+    double Less,
+    double TwoSidedUncorrected,
+    double Log10Greater = 0,
+    double Log10Less = 0);
 
 /// <summary>Area under the ROC curve and its significance.</summary>
 public static class MannWhitney
@@ -113,7 +123,9 @@ public static class MannWhitney
             Math.Min(1, 2 * UpperTail((Math.Abs(u - mean) - 0.5) / deviation)),
             UpperTail((u - mean - 0.5) / deviation),
             UpperTail((mean - u - 0.5) / deviation),
-            Math.Min(1, 2 * UpperTail(Math.Abs(u - mean) / deviation)));
+            Math.Min(1, 2 * UpperTail(Math.Abs(u - mean) / deviation)),
+            SpecialFunctions.Log10UpperTail((u - mean - 0.5) / deviation),
+            SpecialFunctions.Log10UpperTail((mean - u - 0.5) / deviation));
     }
 
     /// <summary>Exact two-sided p for scores without ties, by counting the arrangements.</summary>
@@ -206,6 +218,22 @@ public static class MultipleTesting
 /// <summary>Functions that the framework lacks.</summary>
 public static class SpecialFunctions
 {
+    /// <summary>From here on the tail of the normal distribution is taken from its asymptotic series.</summary>
+    private const double FarOut = 30;
+
+    /// <summary>log10 of the upper tail of the standard normal distribution, also where the tail is smaller than any double.</summary>
+    public static double Log10UpperTail(double z)
+    {
+        if (z <= FarOut)
+        {
+            return Math.Log10(0.5 * Erfc(z / Math.Sqrt(2)));
+        }
+
+        // Q(z) = φ(z)/z (1 − 1/z² + 3/z⁴ − …)
+        var square = z * z;
+        return ((-square / 2) - Math.Log(z * Math.Sqrt(2 * Math.PI)) + Math.Log(1 - (1 / square) + (3 / (square * square)))) / Math.Log(10);
+    }
+
     /// <summary>Complementary error function, relative error below 1e-12: a series near zero, a continued fraction beyond.</summary>
     public static double Erfc(double x)
     {
