@@ -1,10 +1,20 @@
 namespace Analysis.Factorization;
 
-/// <summary>All factorisation methods by name.</summary>
+/// <summary>
+/// All factorisation methods by name. Unique concept vectors (singular directions refined by clustering, Graziani et al. 2023) are no
+/// factorisation of this form, as the number of vectors follows from the data: they are made by <see cref="Concepts.ConceptRefinement"/>
+/// from <see cref="Numerics.SingularDirections"/>.
+/// </summary>
 public static class FactorizationCatalogue
 {
     /// <summary>The methods in the order in which people choose them.</summary>
-    public static IReadOnlyList<IFactorizationMethod> All { get; } = [];
+    public static IReadOnlyList<IFactorizationMethod> All { get; } =
+    [
+        new NmfFactorization(),
+        new SvdFactorization(),
+        new PcaFactorization(),
+        new KMeansFactorization(),
+    ];
 
     /// <summary>A method by its name.</summary>
     /// <exception cref="AnalysisException">There is none of this name; lists those there are.</exception>

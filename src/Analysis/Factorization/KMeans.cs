@@ -1,3 +1,4 @@
+using System.Numerics;
 using Analysis.Numerics;
 
 namespace Analysis.Factorization;
@@ -11,7 +12,7 @@ namespace Analysis.Factorization;
 public sealed record KMeansResult(DenseMatrix Centroids, int[] Labels, double[] SquaredDistances, double Inertia, int Iterations);
 
 /// <summary>k-means by Lloyd's algorithm (Lloyd 1982), seeded by k-means++ (Arthur and Vassilvitskii 2007).</summary>
-public static class KMeans
+public static unsafe class KMeans
 {
     /// <summary>The best of several seeded starts.</summary>
     /// <param name="rows">n×d.</param>
@@ -50,39 +51,36 @@ public static class KMeans
     /// <param name="tolerance">0 to run to a fixed point.</param>
     public static KMeansResult Lloyd(DenseMatrix rows, DenseMatrix initial, int maximumIterations = 300, double tolerance = 1e-4)
     {
-        var n = rows.Rows;
-        var k = initial.Rows;
-        var threshold = tolerance <= 0 ? 0 : tolerance * MeanVariance(rows);
-        var centroids = initial.Clone();
-        var labels = new int[n];
-        var squared = new double[n];
-        var previous = new int[n];
-        Array.Fill(previous, -1);
-        var settled = false;
-        var iterations = 0;
-        while (iterations < maximumIterations && !settled)
+        fixed (double* x = rows.Values)
         {
-            iterations++;
-            Assign(rows, centroids, labels, squared);
-            var next = Means(rows, k, labels, squared);
-            double shift = 0;
-            for (var c = 0; c < k; c++)
-            {
-                shift += Vectors.SquaredDistance(next.Row(c), centroids.Row(c));
-            }
+            return Lloyd(x, rows.Rows, initial, maximumIterations, tolerance, null, default);
+        }
+    }
 
-            centroids = next;
-            settled = labels.AsSpan().SequenceEqual(previous);
-            if (!settled && shift <= threshold)
+    /// <summary>The same for rows in memory that does not move.</summary>
+    internal static KMeansResult Lloyd<T>(
+        T* rows, int n, DenseMatrix initial, int maximumIterations, double tolerance, Action<double>? progress, CancellationToken cancellation)
+        where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        var lloyd = new BoundedLloyd<T>(rows, n, initial);
+        var threshold = tolerance <= 0 ? 0 : tolerance * lloyd.MeanVariance();
+        var iterations = 0;
+        while (iterations < maximumIterations)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            iterations++;
+            var changed = lloyd.Assign();
+            var shift = lloyd.Update();
+            progress?.Invoke((double)iterations / maximumIterations);
+            if (changed == 0 || shift <= threshold)
             {
                 break;
             }
-
-            labels.CopyTo(previous, 0);
         }
 
-        Assign(rows, centroids, labels, squared);
-        return new KMeansResult(centroids, labels, squared, squared.Sum(), iterations);
+        lloyd.Assign();
+        var squared = lloyd.SquaredDistances();
+        return new KMeansResult(lloyd.Centroids, lloyd.Labels, squared, squared.Sum(), iterations);
     }
 
     /// <summary>Nearest centroid of each row, the first on ties.</summary>
@@ -110,69 +108,6 @@ public static class KMeans
             labels[i] = label;
             squared[i] = best;
         }
-    }
-
-    private static double MeanVariance(DenseMatrix rows)
-    {
-        var mean = rows.ColumnMeans();
-        double sum = 0;
-        for (var i = 0; i < rows.Rows; i++)
-        {
-            sum += Vectors.SquaredDistance(rows.Row(i), mean);
-        }
-
-        return sum / ((double)rows.Rows * rows.Columns);
-    }
-
-    private static DenseMatrix Means(DenseMatrix rows, int k, int[] labels, double[] squared)
-    {
-        var means = new DenseMatrix(k, rows.Columns);
-        var size = new int[k];
-        for (var i = 0; i < rows.Rows; i++)
-        {
-            Vectors.Add(means.Row(labels[i]), rows.Row(i));
-            size[labels[i]]++;
-        }
-
-        if (size.AsSpan().Contains(0))
-        {
-            var farthest = Ranks.Descending(squared);
-            var taken = 0;
-            for (var c = 0; c < k; c++)
-            {
-                // A cluster is never emptied to fill another one.
-                while (size[c] == 0 && taken < farthest.Length)
-                {
-                    var point = farthest[taken++];
-                    var from = labels[point];
-                    if (size[from] <= 1)
-                    {
-                        continue;
-                    }
-
-                    var source = means.Row(from);
-                    var row = rows.Row(point);
-                    for (var d = 0; d < row.Length; d++)
-                    {
-                        source[d] -= row[d];
-                    }
-
-                    size[from]--;
-                    row.CopyTo(means.Row(c));
-                    size[c] = 1;
-                }
-            }
-        }
-
-        for (var c = 0; c < k; c++)
-        {
-            if (size[c] > 0)
-            {
-                Vectors.Scale(means.Row(c), 1.0 / size[c]);
-            }
-        }
-
-        return means;
     }
 
     private static DenseMatrix PlusPlus(DenseMatrix rows, int clusters, ref SplitMix64 random)

@@ -182,6 +182,23 @@ public static class Vectors
         }
     }
 
+    /// <summary>target += factor × source.</summary>
+    public static void AddScaled(Span<double> target, ReadOnlySpan<double> source, double factor)
+    {
+        var vt = MemoryMarshal.Cast<double, Vector<double>>(target);
+        var vs = MemoryMarshal.Cast<double, Vector<double>>(source)[..vt.Length];
+        var vf = new Vector<double>(factor);
+        for (var i = 0; i < vt.Length; i++)
+        {
+            vt[i] += vs[i] * vf;
+        }
+
+        for (var i = vt.Length * Vector<double>.Count; i < target.Length; i++)
+        {
+            target[i] += source[i] * factor;
+        }
+    }
+
     /// <summary>target *= factor.</summary>
     public static void Scale(Span<double> target, double factor)
     {
