@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Analysis.Datasets;
+using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Networks.Files;
@@ -67,6 +70,27 @@ public static class ActivationExtractor
         if (missing.Count == 0)
         {
             return true;
+        }
+
+        if (dataset is IRecordedActivations recorded)
+        {
+            foreach (var shard in missing)
+            {
+                var (start, count) = Range(samples.Count, spec, shard);
+                using var imported = new ShardBuffer(spec, network);
+                for (var first = start; first < start + count; first += spec.BatchSize)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    var rows = Enumerable.Range(first, Math.Min(spec.BatchSize, start + count - first)).ToArray();
+                    skipped += imported.Import(network, recorded, rows, samples);
+                    done += rows.Length;
+                    progress(done, skipped);
+                }
+
+                imported.Write(ShardPath(folder, shard), spec);
+            }
+
+            return false;
         }
 
         // Shards are multiples of the batch, and only the last shard of all may be short: batches never cross shards.
@@ -168,14 +192,95 @@ public static class ActivationExtractor
             var input = tensor(batch.Values.ToArray(), [rows.Length, 3, shape.Height, shape.Width]).to(network.Device);
             var (activations, logits) = network.Forward(input, names);
             RefuseNaN(logits, batch, dataset);
+            Record(network, rows, logits, name => activations[IndexOf(names, name)], null);
+            Describe([.. batch.Statistics.SelectMany(v => v)], [.. batch.ContentHash.SelectMany(Convert.FromHexString)], rows.Length);
+        }
+
+        /// <summary>Takes activations from a file; rows with NaN or infinity are listed and left out. Returns their number.</summary>
+        public int Import(INetwork network, IRecordedActivations source, int[] positions, IReadOnlyList<int> samples)
+        {
+            using var scope = NewDisposeScope();
+            using var guard = no_grad();
+            var wanted = Array.ConvertAll(positions, p => samples[p]);
+            var activation = source.Activations(wanted);
+            var finite = activation.flatten(1).isfinite().all(1);
+            var logits = source.Logits(wanted);
+            var gradient = source.Gradients(wanted);
+            foreach (var other in new[] { logits, gradient })
+            {
+                finite = other is null ? finite : finite.logical_and(other.isfinite().all(1));
+            }
+
+            var usable = finite.data<bool>().ToArray();
+            var kept = Enumerable.Range(0, usable.Length).Where(i => usable[i]).ToArray();
+            Skipped.AddRange(Enumerable.Range(0, usable.Length).Where(i => !usable[i]).Select(i => (positions[i], "Its activations, logits or gradients hold NaN or infinite values.")));
+            if (kept.Length == 0)
+            {
+                return usable.Length;
+            }
+
+            if (kept.Length < usable.Length)
+            {
+                var index = tensor(Array.ConvertAll(kept, i => (long)i));
+                (activation, logits, gradient) = (activation.index_select(0, index), logits?.index_select(0, index), gradient?.index_select(0, index));
+            }
+
+            var (statistics, hashes) = Pictures(source, Array.ConvertAll(kept, i => wanted[i]), activation, network.Preprocessing);
+            activation = activation.to(network.Device);
+            logits = logits?.to(network.Device) ?? network.Head(_spec.Layers[0], activation);
+            Record(network, Array.ConvertAll(kept, i => (long)positions[i]), logits, _ => activation, gradient?.to(network.Device));
+            Describe(statistics, hashes, kept.Length);
+            return usable.Length - kept.Length;
+        }
+
+        /// <summary>Pixel statistics and content hashes of the samples' pictures; where there are none, NaN and the hash of the activation.</summary>
+        private static (float[] Statistics, byte[] Hashes) Pictures(IRecordedActivations source, int[] samples, Tensor activation, Preprocessing preprocessing)
+        {
+            var width = PixelStatistics.Names.Count;
+            var (statistics, hashes) = (new float[samples.Length * width], new byte[samples.Length * 8]);
+            Array.Fill(statistics, float.NaN);
+            var values = activation.data<float>().ToArray();
+            var row = values.Length / samples.Length;
+            Parallel.For(0, samples.Length, i =>
+            {
+                var hash = Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(values.AsSpan(i * row, row))).AsSpan(0, 8));
+                if (source.HasPicture(samples[i]))
+                {
+                    try
+                    {
+                        var decoded = ImageDecoder.Decode(source.Read(samples[i]));
+                        PixelStatistics.Compute(decoded, ImagePreparation.Resize(decoded, preprocessing), statistics.AsSpan(i * width, width));
+                    }
+                    catch (AnalysisException)
+                    {
+                        // A picture only illustrates the sample; its activations stay usable.
+                    }
+                }
+
+                Convert.FromHexString(hash).CopyTo(hashes, i * 8);
+            });
+            return (statistics, hashes);
+        }
+
+        private void Record(INetwork network, long[] rows, Tensor logits, Func<string, Tensor> activationOf, Tensor? given)
+        {
             var predicted = logits.argmax(1);
             Keep("row", tensor(rows));
             Keep("logits", logits);
             for (var i = 0; i < _spec.Layers.Count; i++)
             {
-                var activation = activations[IndexOf(names, _spec.Layers[i])];
+                var activation = activationOf(_spec.Layers[i]);
+                var pooled = activation.mean([2, 3]);
+                Keep($"pooled.{i}", pooled);
+                if (given is not null)
+                {
+                    // What the file holds is summed over positions already; their products with single positions are not known.
+                    Keep($"gradient.{i}", given);
+                    Keep($"gradient_input.{i}", given * pooled / (activation.shape[2] * activation.shape[3]));
+                    continue;
+                }
+
                 var gradient = HeadGradient.Compute(network, _spec.Layers[i], activation, predicted);
-                Keep($"pooled.{i}", activation.mean([2, 3]));
                 Keep($"gradient.{i}", gradient.sum([2, 3]));
                 Keep($"gradient_input.{i}", (gradient * activation).mean([2, 3]));
             }
@@ -183,17 +288,20 @@ public static class ActivationExtractor
             for (var i = 0; i < _spec.Depths.Count; i++)
             {
                 var depth = _spec.Depths[i];
-                var pooled = nn.functional.adaptive_avg_pool2d(activations[IndexOf(names, depth.Layer)], [depth.Grid, depth.Grid]);
+                var pooled = nn.functional.adaptive_avg_pool2d(activationOf(depth.Layer), [depth.Grid, depth.Grid]);
                 Keep($"grid.{i}", Half(pooled));
             }
 
             if (_spec.KeepMaps)
             {
-                Keep("maps", Half(activations[IndexOf(names, _spec.Layers[0])]));
+                Keep("maps", Half(activationOf(_spec.Layers[0])));
             }
+        }
 
-            Keep("statistics", tensor(batch.Statistics.SelectMany(v => v).ToArray(), [rows.Length, PixelStatistics.Names.Count]));
-            Keep("hash", tensor(batch.ContentHash.SelectMany(Convert.FromHexString).ToArray(), [rows.Length, 8], dtype: ScalarType.Byte));
+        private void Describe(float[] statistics, byte[] hashes, int rows)
+        {
+            Keep("statistics", tensor(statistics, [rows, PixelStatistics.Names.Count]));
+            Keep("hash", tensor(hashes, [rows, 8], dtype: ScalarType.Byte));
         }
 
         public void Write(string path, ExtractionSpec spec)

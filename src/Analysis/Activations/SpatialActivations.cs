@@ -1,4 +1,5 @@
 using Analysis.Datasets;
+using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 using Analysis.Networks;
 using TorchSharp;
@@ -31,6 +32,18 @@ public sealed class SpatialActivations(ActivationStore store, IDataset dataset, 
                 cancellation.ThrowIfCancellationRequested();
                 using var kept = store.GatherTensor("maps", rows.AsSpan(start, Math.Min(part, rows.Length - start)));
                 yield return (start, kept.to(network.Device).alias());
+            }
+
+            yield break;
+        }
+
+        if (dataset is IRecordedActivations recorded)
+        {
+            for (var start = 0; start < rows.Length; start += part)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                using var values = recorded.Activations([.. rows.Skip(start).Take(part).Select(r => samples[r])]);
+                yield return (start, values.to(network.Device).alias());
             }
 
             yield break;

@@ -22,7 +22,7 @@ public interface IDataset
     /// <summary>Short name for display: the last segment of the root.</summary>
     string Name { get; }
 
-    /// <summary>What was recognised, for display: "class folders", "CIFAR binary", "flat folder".</summary>
+    /// <summary>What was recognised, for display: "class folders", "CIFAR binary", "flat folder", "tar shards", and so on.</summary>
     string Format { get; }
 
     /// <summary>
@@ -43,8 +43,11 @@ public interface IDataset
     /// <summary>
     /// Reads one sample's encoded bytes. For CIFAR binary the bytes are a raw record and <see cref="RawImage.Encoded"/> is false.
     /// </summary>
-    /// <exception cref="AnalysisException">The file is gone, unreadable, or larger than the limit.</exception>
+    /// <exception cref="AnalysisException">The file is gone, unreadable, or larger than the limit, or the sample has no picture.</exception>
     RawImage Read(int index);
+
+    /// <summary>False where a sample has no picture, as in activations of other modalities; pages then show its name.</summary>
+    bool HasPicture(int index) => true;
 }
 
 /// <summary>An image as stored.</summary>

@@ -1,3 +1,4 @@
+using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 
 namespace Analysis.Datasets;
@@ -38,6 +39,11 @@ public static class DatasetLoader
             if (!File.Exists(root))
             {
                 throw new AnalysisException($"There is no data set at '{path}'.", "Check the path; it must be a folder of images or of class folders.");
+            }
+
+            if (ArrayFile.IsArrayFile(root))
+            {
+                return RecordedDataset.Open(root, cancellation);
             }
 
             return CifarDataset.TryOpenFile(root) ?? throw NotADataset(path, root);

@@ -120,12 +120,7 @@ internal sealed class ImageFolderDataset : IDataset
         {
             var full = Path.Combine(_realRoot, path);
             var info = new FileInfo(full);
-            if (!info.Exists)
-            {
-                throw new AnalysisException($"The image '{path}' is gone.", "It was there when the folder was listed; put it back or list the folder again.");
-            }
-
-            if (info.LinkTarget is not null)
+            if (info.Exists && info.LinkTarget is not null)
             {
                 var target = RealPath.Of(full);
                 if (target is null || !RealPath.IsBelow(target, _realRoot))
@@ -133,7 +128,29 @@ internal sealed class ImageFolderDataset : IDataset
                     throw new AnalysisException($"The image '{path}' is a link that leaves the data set.", "Replace the link by the file.");
                 }
 
-                info = new FileInfo(target);
+                full = target;
+            }
+
+            return ReadFile(full, path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw Unreadable(path, e);
+        }
+    }
+
+    /// <summary>Reads one encoded image.</summary>
+    /// <param name="full">Full path; its links have been judged.</param>
+    /// <param name="path">Path for messages.</param>
+    /// <exception cref="AnalysisException">It is gone, empty, too large or unreadable.</exception>
+    public static RawImage ReadFile(string full, string path)
+    {
+        try
+        {
+            var info = new FileInfo(full);
+            if (!info.Exists)
+            {
+                throw new AnalysisException($"The image '{path}' is gone.", "It was there when the folder was listed; put it back or list the folder again.");
             }
 
             var length = info.Length;
@@ -164,20 +181,19 @@ internal sealed class ImageFolderDataset : IDataset
 
             return new RawImage(bytes, Encoded: true);
         }
-        catch (UnauthorizedAccessException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new AnalysisException($"The image '{path}' cannot be read: permission is denied.", "Give this user read access to it.", e);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new AnalysisException($"The image '{path}' is gone.", "It was there when the folder was listed; put it back or list the folder again.", e);
-        }
-        catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
-        {
-            // The system's own message can hold the full path, which is not for every reader.
-            throw new AnalysisException($"The image '{path}' cannot be read from disk.", "Check the disk.", e);
+            throw Unreadable(path, e);
         }
     }
+
+    // The system's own message can hold the full path, which is not for every reader.
+    private static AnalysisException Unreadable(string path, Exception e) => e switch
+    {
+        UnauthorizedAccessException => new($"The image '{path}' cannot be read: permission is denied.", "Give this user read access to it.", e),
+        FileNotFoundException or DirectoryNotFoundException => new($"The image '{path}' is gone.", "It was there when the folder was listed; put it back or list the folder again.", e),
+        _ => new($"The image '{path}' cannot be read from disk.", "Check the disk.", e),
+    };
 
     private static AnalysisException NoImages(string root, List<SkippedFile> skipped)
     {

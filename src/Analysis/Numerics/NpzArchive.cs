@@ -57,6 +57,36 @@ public sealed partial class NpyArray
     /// <exception cref="AnalysisException">The array is damaged, too large, or holds Python objects.</exception>
     public static NpyArray Read(Stream stream, string name, long maximumBytes = int.MaxValue)
     {
+        var (typeCode, itemSize, fortran, shape) = ReadHeader(stream, name);
+        long count = 1;
+        foreach (var extent in shape)
+        {
+            if (extent != 0 && count > maximumBytes / extent)
+            {
+                throw new AnalysisException($"The array {name} has shape ({string.Join(", ", shape)}), which is more than {maximumBytes} bytes.", "Use a smaller array.");
+            }
+
+            count *= extent;
+        }
+
+        if (itemSize != 0 && count > Math.Min(maximumBytes, Array.MaxLength) / itemSize)
+        {
+            throw new AnalysisException($"The array {name} has shape ({string.Join(", ", shape)}), which is more than {maximumBytes} bytes.", "Use a smaller array.");
+        }
+
+        var data = ReadData(stream, (int)(count * itemSize), name);
+        if (fortran && shape.Length > 1)
+        {
+            data = ToRowMajor(data, shape, itemSize);
+        }
+
+        return new NpyArray(typeCode, itemSize, shape, data);
+    }
+
+    /// <summary>Reads the header of an array and leaves the stream at its first element.</summary>
+    /// <exception cref="AnalysisException">The header is damaged, or the array holds Python objects.</exception>
+    internal static (string TypeCode, int ItemSize, bool Fortran, long[] Shape) ReadHeader(Stream stream, string name)
+    {
         Span<byte> start = stackalloc byte[8];
         ReadExactly(stream, start, name);
         if (start[0] != 0x93 || !start[1..6].SequenceEqual("NUMPY"u8))
@@ -91,30 +121,7 @@ public sealed partial class NpyArray
         var (typeCode, itemSize) = ParseType(header, name);
         var fortran = FortranPattern().Match(header) is { Success: true } f ? f.Groups[1].Value == "True" : throw Damaged(name, "its header has no fortran_order");
         var shape = ParseShape(header, name);
-
-        long count = 1;
-        foreach (var extent in shape)
-        {
-            if (extent != 0 && count > maximumBytes / extent)
-            {
-                throw new AnalysisException($"The array {name} has shape ({string.Join(", ", shape)}), which is more than {maximumBytes} bytes.", "Use a smaller array.");
-            }
-
-            count *= extent;
-        }
-
-        if (itemSize != 0 && count > Math.Min(maximumBytes, Array.MaxLength) / itemSize)
-        {
-            throw new AnalysisException($"The array {name} has shape ({string.Join(", ", shape)}), which is more than {maximumBytes} bytes.", "Use a smaller array.");
-        }
-
-        var data = ReadData(stream, (int)(count * itemSize), name);
-        if (fortran && shape.Length > 1)
-        {
-            data = ToRowMajor(data, shape, itemSize);
-        }
-
-        return new NpyArray(typeCode, itemSize, shape, data);
+        return (typeCode, itemSize, fortran, shape);
     }
 
     /// <summary>The elements as float64.</summary>

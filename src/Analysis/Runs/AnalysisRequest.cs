@@ -17,8 +17,8 @@ public sealed record AnalysisRequest
     /// <summary>Path of the data set.</summary>
     public required string Dataset { get; init; }
 
-    /// <summary>Path of the weights file.</summary>
-    public required string Network { get; init; }
+    /// <summary>Path of the weights file; empty where the data set holds activations instead of images.</summary>
+    public string Network { get; init; } = "";
 
     /// <summary>Architecture; null to take the sidecar's or to recognise it from the tensors.</summary>
     public string? Architecture { get; init; }

@@ -3,6 +3,7 @@ using System.Globalization;
 using Analysis.Activations;
 using Analysis.Atlas;
 using Analysis.Datasets;
+using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 using Analysis.Networks;
 using TorchSharp;
@@ -68,7 +69,7 @@ public static class NetworkInspector
     private const int ShownNames = 20;
 
     /// <summary>Inspects a network.</summary>
-    /// <param name="network">Path of the weights.</param>
+    /// <param name="network">Path of the weights; empty for a data set of activations.</param>
     /// <param name="dataset">Path of a data set to try it on; null for none.</param>
     /// <param name="architecture">Architecture; null to recognise it.</param>
     /// <param name="images">Images to try.</param>
@@ -76,6 +77,11 @@ public static class NetworkInspector
     public static NetworkReport Inspect(string network, string? dataset, string? architecture, int images, CancellationToken cancellation)
     {
         var device = ComputeDevice.Choose(null);
+        if (network.Length == 0)
+        {
+            return InspectRecorded(dataset, device);
+        }
+
         var description = NetworkLoader.Inspect(network, architecture);
         using var loaded = NetworkLoader.Load(network, architecture, device);
         var report = new NetworkReport
@@ -92,6 +98,33 @@ public static class NetworkInspector
             Notes = description.Notes,
         };
         return dataset is null ? report : Try(report, loaded, DatasetLoader.Open(dataset), images, description.Accuracy, cancellation);
+    }
+
+    private static NetworkReport InspectRecorded(string? dataset, Device device)
+    {
+        if (dataset is null || DatasetLoader.Open(dataset) is not IRecordedActivations recorded)
+        {
+            throw new AnalysisException("No network was named.", "Give its weights, or a file of precomputed activations as the data set.");
+        }
+
+        using var loaded = RecordedNetwork.Create(recorded, device);
+        var labels = ClassMapping.Map(recorded.Classes, loaded.Classes);
+        return new NetworkReport
+        {
+            Path = "",
+            Name = loaded.Name,
+            Architecture = loaded.Architecture,
+            Outputs = loaded.Outputs,
+            ClassNames = loaded.Classes.Count == 0 ? [] : [.. OutputNames.All(loaded).Take(ShownNames)],
+            MappedClasses = labels.Count(l => l >= 0),
+            UnmappedClasses = [.. recorded.Classes.Where((_, i) => labels[i] < 0)],
+            Layers = loaded.Layers,
+            Preprocessing = loaded.Preprocessing,
+            PreprocessingText = "none: the activations come from the file",
+            ImagesPerSecond = 20_000,
+            Devices = device.type == DeviceType.CUDA ? ["cuda", "cpu"] : ["cpu"],
+            Notes = loaded.Notes,
+        };
     }
 
     private static NetworkReport Try(NetworkReport report, INetwork network, IDataset dataset, int images, double? stated, CancellationToken cancellation)

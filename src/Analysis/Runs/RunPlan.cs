@@ -1,6 +1,7 @@
 using Analysis.Activations;
 using Analysis.Atlas;
 using Analysis.Datasets;
+using Analysis.Datasets.Recorded;
 using Analysis.Networks;
 using Analysis.Outliers;
 using TorchSharp;
@@ -18,6 +19,7 @@ public sealed class RunPlan : IDisposable
     public const long KeptMapsLimit = 4L << 30;
 
     private const int ShardImages = 256;
+    private const int RecordedShardRows = 4096;
 
     private static readonly HashSet<string> GenericNames = new(StringComparer.OrdinalIgnoreCase) { "images", "train", "test", "val", "validation", "data", "jpg", "img" };
 
@@ -134,7 +136,7 @@ public sealed class RunPlan : IDisposable
         var threads = request.Threads > 0 ? request.Threads : Environment.ProcessorCount;
         set_num_threads(threads);
         var dataset = DatasetLoader.Open(request.Dataset);
-        var network = NetworkLoader.Load(request.Network, request.Architecture, device);
+        var network = Open(request, dataset, device);
         network = instrument?.Invoke(network) ?? network;
         try
         {
@@ -148,9 +150,10 @@ public sealed class RunPlan : IDisposable
             {
                 Layers = [layer.Name, .. others],
                 Depths = OutlierDepths.Choose(network.Layers),
-                KeepMaps = bytes <= KeptMapsLimit,
+                // Recorded activations are read from their file; keeping them again would serve nothing.
+                KeepMaps = dataset is not IRecordedActivations && bytes <= KeptMapsLimit,
                 BatchSize = batch,
-                ShardSize = Math.Max(1, ShardImages / batch) * batch,
+                ShardSize = Math.Max(1, (dataset is IRecordedActivations ? RecordedShardRows : ShardImages) / batch) * batch,
             };
             var resolved = request with
             {
@@ -173,6 +176,18 @@ public sealed class RunPlan : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Network.Dispose();
+
+    /// <summary>The network of a request; for a data set of activations the head that belongs to them.</summary>
+    /// <exception cref="AnalysisException">There is none to load, or one too many.</exception>
+    public static INetwork Open(AnalysisRequest request, IDataset dataset, Device device) => (dataset, request.Network) switch
+    {
+        (IRecordedActivations recorded, "") => RecordedNetwork.Create(recorded, device),
+        (IRecordedActivations, _) => throw new AnalysisException(
+            $"{dataset.Name} holds activations, so that the network {Path.GetFileName(request.Network)} has nothing to look at.", "Leave out the network, or give images as the data set."),
+        (_, "") => throw new AnalysisException(
+            "No network was named.", "Give its weights with --network, or a file of precomputed activations (.npz or .safetensors) as the data set."),
+        _ => NetworkLoader.Load(request.Network, request.Architecture, device),
+    };
 
     private static void Validate(AnalysisRequest request)
     {
@@ -208,6 +223,12 @@ public sealed class RunPlan : IDisposable
 
     private static int BatchSizeFor(INetwork network)
     {
+        if (network is RecordedNetwork)
+        {
+            // Nothing is decoded and no backbone runs: large parts, as long as spatial extents allow.
+            return Math.Clamp(1024 / (network.Layers[0].Height * network.Layers[0].Width), 16, 1024);
+        }
+
         var pixels = network.Preprocessing.Height * network.Preprocessing.Width;
         return pixels <= 64 * 64 ? 64 : pixels <= 160 * 160 ? 32 : 16;
     }

@@ -6,9 +6,9 @@ namespace Dashboard.Server.Cli;
 /// <summary>The options that analyze and extract share, and how they become a request.</summary>
 internal sealed class EngineOptions
 {
-    public Option<string> Dataset { get; } = new("--dataset") { Required = true, Description = "Folder of class folders, flat image folder, or CIFAR binary." };
+    public Option<string> Dataset { get; } = new("--dataset") { Required = true, Description = "Images: class folders, a flat folder (with labels.csv or not), tar shards, Parquet, CIFAR binary; or activations: .npz or .safetensors." };
 
-    public Option<string> Network { get; } = new("--network") { Required = true, Description = "Weights: .safetensors, .pth or TorchScript .pt; its sidecar .json beside it is used when present." };
+    public Option<string?> Network { get; } = new("--network") { Description = "Weights: .safetensors, .pth or TorchScript .pt; its sidecar .json beside it is used when present. Left out where the data set holds activations." };
 
     public Option<string?> Architecture { get; } = new("--architecture") { Description = "Architecture, where neither the sidecar nor the tensors tell it." };
 
@@ -43,7 +43,7 @@ internal sealed class EngineOptions
     public AnalysisRequest Request(ParseResult parsed) => new()
     {
         Dataset = Path.GetFullPath(parsed.GetValue(Dataset)!),
-        Network = Path.GetFullPath(parsed.GetValue(Network)!),
+        Network = parsed.GetValue(Network) is { Length: > 0 } network ? Path.GetFullPath(network) : "",
         Architecture = parsed.GetValue(Architecture),
         Layer = parsed.GetValue(Layer),
         Classes = parsed.GetValue(Classes)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),

@@ -98,6 +98,16 @@ internal static class OutliersStage
         }
 
         var all = Enumerable.Range(0, n).ToArray();
+        var statistics = store.GatherTensor("statistics", all);
+        // Samples without a picture have none; where no sample has one there is nothing to look for.
+        var pictures = statistics.isfinite().all(1);
+        var seen = pictures.any().item<bool>();
+        if (seen && !pictures.all().item<bool>())
+        {
+            var usual = statistics.index_select(0, pictures.nonzero().flatten()).median(0).values;
+            statistics = statistics.where(statistics.isfinite(), usual.unsqueeze(0));
+        }
+
         return OutlierDetector.Detect(
             new OutlierInput
             {
@@ -110,8 +120,8 @@ internal static class OutliersStage
                 Residual = residual,
                 Grids = [.. plan.Extraction.Depths.Select((d, i) => new GridFeature(
                     d.Layer, (int)store.RowShape($"grid.{i}")[0], d.Grid, rows => store.GatherTensor($"grid.{i}", rows)))],
-                PixelStatistics = store.GatherTensor("statistics", all),
-                PixelStatisticNames = PixelStatistics.Names,
+                PixelStatistics = statistics,
+                PixelStatisticNames = seen ? PixelStatistics.Names : [],
                 ContentHash = [.. store.Gather<byte>("hash", all).Chunk(8).Select(Convert.ToHexStringLower)],
                 Seed = plan.Request.Seed,
             },
