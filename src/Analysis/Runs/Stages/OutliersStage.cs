@@ -104,7 +104,7 @@ internal static class OutliersStage
         var seen = pictures.any().item<bool>();
         if (seen && !pictures.all().item<bool>())
         {
-            var usual = statistics.index_select(0, pictures.nonzero().flatten()).median(0).values;
+            var usual = statistics.index_select(0, pictures.nonzero().flatten()).quantile(0.5, 0);
             statistics = statistics.where(statistics.isfinite(), usual.unsqueeze(0));
         }
 
