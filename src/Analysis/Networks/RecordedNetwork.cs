@@ -162,27 +162,35 @@ public sealed class RecordedNetwork : INetwork
         var part = Math.Max(16, Part / positions);
         for (var start = 0; start < source.Samples.Count; start += part)
         {
-            var samples = Enumerable.Range(start, Math.Min(part, source.Samples.Count - start)).ToArray();
-            using var scope = NewDisposeScope();
-            var pooled = source.Activations(samples).mean([2, 3]);
-            var finite = pooled.isfinite().all(1);
-            if (source.LogitColumns > 0)
-            {
-                finite = finite.logical_and(source.Logits(samples)!.isfinite().all(1));
-            }
-
-            if (!finite.all().item<bool>())
-            {
-                var kept = finite.nonzero().flatten().data<long>().ToArray();
-                samples = [.. kept.Select(i => samples[i])];
-                pooled = pooled.index_select(0, tensor(kept));
-            }
-
+            var (samples, pooled) = Usable(source, [.. Enumerable.Range(start, Math.Min(part, source.Samples.Count - start))]);
             if (samples.Length > 0)
             {
-                yield return (samples, pooled.to(ScalarType.Float64).alias());
+                yield return (samples, pooled);
             }
+
+            pooled.Dispose();
         }
+    }
+
+    // A scope must not stay open across a yield: the caller's own tensors would fall into it.
+    private static (int[] Samples, Tensor Pooled) Usable(IRecordedActivations source, int[] samples)
+    {
+        using var scope = NewDisposeScope();
+        var pooled = source.Activations(samples).mean([2, 3]);
+        var finite = pooled.isfinite().all(1);
+        if (source.LogitColumns > 0)
+        {
+            finite = finite.logical_and(source.Logits(samples)!.isfinite().all(1));
+        }
+
+        if (!finite.all().item<bool>())
+        {
+            var kept = finite.nonzero().flatten().data<long>().ToArray();
+            samples = [.. kept.Select(i => samples[i])];
+            pooled = pooled.index_select(0, tensor(kept));
+        }
+
+        return (samples, pooled.to(ScalarType.Float64).MoveToOuterDisposeScope());
     }
 
     private static Tensor Mean(IRecordedActivations source)
@@ -190,9 +198,9 @@ public sealed class RecordedNetwork : INetwork
         var (sum, count) = (zeros(source.Channels, ScalarType.Float64), 0L);
         foreach (var (samples, pooled) in Parts(source))
         {
-            sum += pooled.sum(0);
+            using var part = pooled.sum(0);
+            sum.add_(part);
             count += samples.Length;
-            pooled.Dispose();
         }
 
         return count == 0 ? throw Unusable(source) : (sum / count).to(ScalarType.Float32);
@@ -240,7 +248,6 @@ public sealed class RecordedNetwork : INetwork
             sumY.add_(y.sum(0));
             squareY.add_(y.pow(2).sum(0));
             count += samples.Length;
-            x.Dispose();
         }
 
         if (count == 0)
@@ -276,8 +283,6 @@ public sealed class RecordedNetwork : INetwork
             {
                 counts[label]++;
             }
-
-            x.Dispose();
         }
 
         var total = counts.Sum();
