@@ -58,6 +58,9 @@ public static class DatasetLoader
         }
     }
 
+    /// <summary>True where a path names a file of precomputed activations, which need no network.</summary>
+    public static bool HoldsActivations(string path) => ArrayFile.IsArrayFile(path) && File.Exists(path);
+
     private static AnalysisException NotADataset(string path, string root)
     {
         var what = ImageSignature.IsImageExtension(Path.GetExtension(root)) ? "a single image" : "a file";

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Analysis.Activations;
 using Analysis.Atlas;
+using Analysis.Datasets.Recorded;
 using Analysis.Concepts;
 using Analysis.Networks;
 using Analysis.Numerics;
@@ -64,6 +65,12 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
         reporter.Begin("scan", plan.Samples.Count);
         reporter.End("scan");
         reporter.Log($"{plan.Samples.Count} images in {plan.Description.Classes.Count} classes; {plan.Network.Name} ({plan.Network.Architecture}), layer {plan.Layer.Name}, {plan.Description.Device}");
+        foreach (var note in plan.Network.Notes.Where(_ => plan.Dataset is IRecordedActivations))
+        {
+            // How samples are weighed without a network is no detail.
+            reporter.Log(note);
+        }
+
         cancellation.ThrowIfCancellationRequested();
 
         reporter.Begin("activations", plan.Samples.Count);

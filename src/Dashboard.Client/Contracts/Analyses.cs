@@ -140,6 +140,9 @@ public sealed record DatasetPreview
 
     /// <summary>Token under which the preview pictures are served.</summary>
     public required string PreviewToken { get; init; }
+
+    /// <summary>True where it holds activations instead of images: no network is needed.</summary>
+    public bool HoldsActivations { get; init; }
 }
 
 /// <summary>A layer that can be analysed.</summary>

@@ -53,7 +53,7 @@ public sealed record Wizard(string Step, NewAnalysis Request, string Preset)
     /// <summary>What is missing for the next step, in words; null where nothing is.</summary>
     public string? Missing(DatasetPreview? dataset, NetworkPreview? network) => Step switch
     {
-        "data" when dataset is null => "Choose the folder that holds the images.",
+        "data" when dataset is null => "Choose the folder that holds the images, or a file of activations.",
         "data" when dataset.Images == 0 => "No image was found in this folder.",
         "network" when network is null => "Choose the file that holds the network's weights.",
         "network" when network.Layers.Count == 0 => "This network has no layer that can be analysed.",

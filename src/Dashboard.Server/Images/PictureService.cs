@@ -136,6 +136,11 @@ internal sealed class PictureService(
             return null;
         }
 
+        if (!open.HasPicture(sample))
+        {
+            return Placeholder.Of(open.Samples[sample].Path);
+        }
+
         return await DecodeAsync(
             () =>
             {
@@ -212,6 +217,11 @@ internal sealed class PictureService(
         if (index < 0)
         {
             throw new AnalysisException($"The image {samplePath} is no longer in the data set.", "Put it back, or delete the analysis.");
+        }
+
+        if (!dataset.HasPicture(index))
+        {
+            return Placeholder.Of(samplePath);
         }
 
         var bytes = await DecodeAsync(() => make(dataset.Read(index)), cancellation);

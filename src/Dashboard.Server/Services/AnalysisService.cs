@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Analysis.Datasets;
 using Analysis.Runs;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
@@ -47,8 +48,9 @@ internal sealed class AnalysisService(
         }
 
         var dataset = roots.Require(request.Dataset);
-        var network = roots.Require(request.Network);
-        if (!File.Exists(network))
+        var recorded = string.IsNullOrWhiteSpace(request.Network) && DatasetLoader.HoldsActivations(dataset);
+        var network = recorded ? "" : roots.Require(request.Network);
+        if (!recorded && !File.Exists(network))
         {
             throw new ServiceException($"'{request.Network}' is not a file. Give the file with the network's weights.");
         }
@@ -62,7 +64,7 @@ internal sealed class AnalysisService(
         var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));
         var networkName = Path.GetFileNameWithoutExtension(request.Network);
         var datasetName = Path.GetFileName(Path.TrimEndingDirectorySeparator(request.Dataset));
-        var name = string.IsNullOrWhiteSpace(request.Name) ? $"{networkName} · {datasetName}" : request.Name.Trim();
+        var name = string.IsNullOrWhiteSpace(request.Name) ? networkName.Length == 0 ? datasetName : $"{networkName} · {datasetName}" : request.Name.Trim();
         var entity = new AnalysisEntity
         {
             Id = id,

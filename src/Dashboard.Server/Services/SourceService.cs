@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Analysis;
 using Analysis.Datasets;
+using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 using Analysis.Networks;
 using Dashboard.Client.Contracts;
@@ -73,18 +74,25 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
             SkippedTotal = dataset.Skipped.Count,
             Examples = [.. Enumerable.Range(0, Math.Min(Examples, total)).Select(position => (int)((long)position * total / Math.Min(Examples, total)))],
             PreviewToken = token,
+            HoldsActivations = dataset is IRecordedActivations,
         };
     }
 
     public async Task<NetworkPreview> PreviewNetworkAsync(string path, string dataset, string? architecture, CancellationToken cancellation = default)
     {
-        var network = roots.Require(path);
-        if (!File.Exists(network))
+        var recorded = string.IsNullOrWhiteSpace(path) && !string.IsNullOrWhiteSpace(dataset) && DatasetLoader.HoldsActivations(roots.Require(dataset));
+        var network = recorded ? "" : roots.Require(path);
+        if (!recorded && !File.Exists(network))
         {
             throw new ServiceException($"'{path}' is not a file. Give the file with the network's weights.");
         }
 
-        var arguments = new List<string> { "inspect", "--network", network };
+        var arguments = new List<string> { "inspect" };
+        if (!recorded)
+        {
+            arguments.AddRange(["--network", network]);
+        }
+
         if (!string.IsNullOrWhiteSpace(dataset))
         {
             arguments.AddRange(["--dataset", roots.Require(dataset)]);
@@ -103,10 +111,10 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
             if (answer.ExitCode != 0)
             {
                 throw new ServiceException(answer.ExitCode == ChildProcess.TimedOut
-                    ? $"The network '{Path.GetFileName(path)}' was not inspected within {options.Value.InspectSeconds:0} seconds. Try it on a smaller data set, or raise Dashboard:InspectSeconds."
+                    ? $"'{Path.GetFileName(recorded ? dataset : path)}' was not inspected within {options.Value.InspectSeconds:0} seconds. Try it on a smaller data set, or raise Dashboard:InspectSeconds."
                     : answer.Error.Length > 0
                         ? answer.Error
-                        : $"The inspection of '{Path.GetFileName(path)}' ended with code {answer.ExitCode}: the file may be damaged or too large for the memory.");
+                        : $"The inspection of '{Path.GetFileName(recorded ? dataset : path)}' ended with code {answer.ExitCode}: the file may be damaged or too large for the memory.");
             }
 
             report = JsonSerializer.Deserialize<Report>(answer.Output, Json.Options) ?? throw new JsonException("it is empty");

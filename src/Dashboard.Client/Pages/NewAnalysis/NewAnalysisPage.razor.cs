@@ -111,6 +111,10 @@ public sealed partial class NewAnalysisPage : IDisposable
             if (path == _dataRead)
             {
                 _dataset = preview;
+                if (preview.HoldsActivations && Request.Network.Length > 0)
+                {
+                    _wizard = _wizard.WithNetwork("");
+                }
             }
         }
         catch (ServiceException exception)
@@ -133,7 +137,7 @@ public sealed partial class NewAnalysisPage : IDisposable
 
         _networkRead = key;
         (_network, _networkError, _cost, _costRead) = (null, null, null, null);
-        if (Request.Network.Length == 0)
+        if (Request.Network.Length == 0 && !_dataset.HoldsActivations)
         {
             return;
         }
