@@ -198,7 +198,7 @@ public sealed class RecordedNetwork : INetwork
         var (sum, count) = (zeros(source.Channels, ScalarType.Float64), 0L);
         foreach (var (samples, pooled) in Parts(source))
         {
-            using var part = pooled.sum(0);
+            using var part = pooled.sum([0L]);
             sum.add_(part);
             count += samples.Length;
         }
@@ -244,9 +244,9 @@ public sealed class RecordedNetwork : INetwork
             var y = source.Logits(samples)!.to(ScalarType.Float64);
             gram.add_(x.t().mm(x));
             cross.add_(x.t().mm(y));
-            sumX.add_(x.sum(0));
-            sumY.add_(y.sum(0));
-            squareY.add_(y.pow(2).sum(0));
+            sumX.add_(x.sum([0L]));
+            sumY.add_(y.sum([0L]));
+            squareY.add_(y.pow(2).sum([0L]));
             count += samples.Length;
         }
 

@@ -233,7 +233,7 @@ public sealed partial class NpyArray
 
         var order = match.Groups[1].Value;
         var kind = match.Groups[2].Value;
-        var size = int.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture);
+        var size = match.Groups[3].Length == 0 ? 0 : int.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture);
         if (kind == "O")
         {
             throw new AnalysisException($"The array {name} holds Python objects, which are not read because reading them runs code.", "Save it again as numbers.");
@@ -355,7 +355,7 @@ public sealed partial class NpyArray
     private static AnalysisException Damaged(string name, string what) =>
         new($"The array {name} cannot be read: {what}.", "Save it again with numpy.save or numpy.savez.");
 
-    [GeneratedRegex(@"'descr'\s*:\s*'([<>|=]?)([a-zA-Z])(\d{1,9})'")]
+    [GeneratedRegex(@"'descr'\s*:\s*'([<>|=]?)([a-zA-Z])(\d{0,9})'")]
     private static partial Regex TypePattern();
 
     [GeneratedRegex(@"'fortran_order'\s*:\s*(True|False)")]

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using Analysis.Networks.Files;
 using Analysis.Numerics;
@@ -257,8 +258,16 @@ internal sealed class ArrayFile : IDisposable
 
         try
         {
-            using var part = new PartStream(_handle, entry.Offset, entry.PackedLength);
-            using Stream content = entry.Stored ? part : new System.IO.Compression.DeflateStream(part, System.IO.Compression.CompressionMode.Decompress);
+            using (var peek = Content(entry))
+            {
+                var header = NpyArray.ReadHeader(peek, label);
+                if (header.Shape.Aggregate((double)header.ItemSize, (a, b) => a * b) > _left)
+                {
+                    throw TooLarge();
+                }
+            }
+
+            using var content = Content(entry);
             var array = NpyArray.Read(content, label, _left);
             _left -= array.Bytes.Length;
             _held[name] = array;
@@ -267,14 +276,16 @@ internal sealed class ArrayFile : IDisposable
         {
             throw new AnalysisException($"The array {label} is damaged.", "Save it again with numpy.savez.", exception);
         }
-        catch (AnalysisException) when (entry.Length > _left)
-        {
-            throw TooLarge();
-        }
 
         AnalysisException TooLarge() => new(
             $"The array {label} is compressed or stored by columns and larger than the {MaxHeldBytes >> 20} MB that are held in memory for such arrays.",
             "Save it with numpy.savez (not savez_compressed) from numpy.ascontiguousarray, or as safetensors, so that it can be read in place.");
+    }
+
+    private Stream Content(ZipIndex.Entry entry)
+    {
+        var part = new PartStream(_handle, entry.Offset, entry.PackedLength);
+        return entry.Stored ? part : new DeflateStream(part, CompressionMode.Decompress);
     }
 
     private readonly record struct Place(TensorHeader Header, long Offset);
