@@ -45,6 +45,13 @@ public sealed record ClassAtlas
     /// <summary>The classes that images of this class are mistaken for, most frequent first.</summary>
     public IReadOnlyList<Confusion> Confusions { get; init; } = [];
 
+    /// <summary>
+    /// How well the concepts describe the class's pooled activations, by name: <c>relativeError</c>, <c>rSquared</c>, <c>hoyer</c>
+    /// and <c>activeShare</c> (docs/methods/extraction-metrics.md); with the prefix <c>fit</c> those of the rows that a
+    /// factorisation was fitted on. What is undefined is left out.
+    /// </summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new SortedDictionary<string, double>(StringComparer.Ordinal);
+
     /// <summary>Doubts to show, in words; for example "only 12 images".</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }

@@ -1,5 +1,6 @@
 using Analysis.Activations;
 using Analysis.Concepts;
+using Analysis.Evaluation;
 using Analysis.Importance;
 using Analysis.Networks;
 using Analysis.Numerics;
@@ -171,6 +172,7 @@ public sealed class ClassAtlasBuilder
             LeftOut = graph.LeftOut,
             ImportantFrom = graph.ImportantFrom,
             Confusions = Confusions(outputs, label),
+            Metrics = Metrics(pooled, found),
             Notes = notes,
         };
         var arrays = new ClassArrays
@@ -196,6 +198,39 @@ public sealed class ClassAtlasBuilder
             Array.ConvertAll(encoded.Coefficients.Values, v => (float)v),
             Array.ConvertAll(vectors.Values, v => (float)v),
             Array.ConvertAll(encoded.Residual, v => (float)v));
+    }
+
+    private static SortedDictionary<string, double> Metrics(Tensor pooled, FoundConcepts found)
+    {
+        using var scope = NewDisposeScope();
+        var codes = found.Encoded.Coefficients.ToTensor(pooled.device);
+        var decoded = codes.mm(found.Encoder.Vectors);
+        var reconstruction = found.Encoder.Offset is { } offset ? decoded + offset : decoded;
+        var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal);
+        Add("relativeError", Mean(ExtractionMetrics.RelativeErrors(pooled, reconstruction)));
+        Add("rSquared", ExtractionMetrics.RSquared(pooled, reconstruction));
+        Add("hoyer", Mean(ExtractionMetrics.Hoyer(codes)));
+        Add("activeShare", (codes.abs() > ExtractionMetrics.ActiveThreshold).to(ScalarType.Float64).mean().item<double>());
+        foreach (var (name, value) in found.FitMetrics)
+        {
+            Add("fit" + char.ToUpperInvariant(name[0]) + name[1..], value);
+        }
+
+        return metrics;
+
+        void Add(string name, double value)
+        {
+            if (double.IsFinite(value))
+            {
+                metrics[name] = Rounding.Significant(value);
+            }
+        }
+
+        static double Mean(Tensor values)
+        {
+            var finite = DenseMatrix.FromTensor(values.to(ScalarType.Float64).reshape(1, -1)).Values.Where(double.IsFinite).ToArray();
+            return finite.Length == 0 ? double.NaN : finite.Average();
+        }
     }
 
     private List<ClassAlignment>[] Alignment(DenseMatrix vectors)

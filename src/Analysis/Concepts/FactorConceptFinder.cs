@@ -90,7 +90,11 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
         var order = Ranks.Descending(strength).Take(_request.MostPerClass).Select(i => all.Kept[i]).ToArray();
         var encoder = FactorEncoder.Create(factors, byPositions, order, owns);
         var encoded = contributions.Compute(pooled, encoder, members.Rows, outputs, cancellation);
-        return new FoundConcepts(Describe(encoder, encoded, owns), encoder, encoded) { Crops = Crops(members, encoder) };
+        return new FoundConcepts(Describe(encoder, encoded, owns), encoder, encoded) 
+        {
+            Crops = Crops(members, encoder),
+            FitMetrics = record.Metrics,
+        };
     }
 
     private FoundConcept[] Describe(FactorEncoder encoder, ContributionResult encoded, bool owns)

@@ -36,6 +36,9 @@ public sealed record FoundConcept(double[] Vector)
 /// <param name="Encoded">Coefficients and contributions on the images, in the same order.</param>
 public sealed record FoundConcepts(IReadOnlyList<FoundConcept> Concepts, ConceptEncoder Encoder, ContributionResult Encoded) : IDisposable
 {
+    /// <summary>Figures of the fit that they come from, by name; empty for a method without a fit.</summary>
+    public IReadOnlyDictionary<string, double> FitMetrics { get; init; } = new Dictionary<string, double>();
+
     /// <summary>Crops that concepts were found on; null where the method saw whole images.</summary>
     public CropCodes? Crops { get; init; }
 

@@ -57,7 +57,7 @@ public sealed class RunPlan : IDisposable
         var names = network.Classes.Select(c => c.Name);
         if (request.Method == AnalysisRequest.UniqueMethod)
         {
-            ConceptsKey = ArtifactKey.Of("concepts/6", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names);
+            ConceptsKey = ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names);
         }
         else
         {
@@ -72,7 +72,7 @@ public sealed class RunPlan : IDisposable
                 request.Scope,
                 request.Seed,
                 description.Classes.Select(c => c.Name));
-            ConceptsKey = ArtifactKey.Of("factor-concepts/1", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
+            ConceptsKey = ArtifactKey.Of("factor-concepts/2", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
         }
 
         OutliersKey = ArtifactKey.Of("outliers/2", ConceptsKey);

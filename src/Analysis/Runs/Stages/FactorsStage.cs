@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using Analysis.Atlas;
 using Analysis.Concepts;
+using Analysis.Evaluation;
 using Analysis.Factorization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -16,6 +17,9 @@ internal static class FactorsStage
 
     /// <summary>Memory set aside for the rows of the data set and their coefficients.</summary>
     private const long DatasetBytes = 1L << 30;
+
+    /// <summary>Rows that a fit is scored on at most.</summary>
+    private const long MostScored = 5000;
 
     /// <summary>Steps of progress within a fit.</summary>
     private const int Steps = 100;
@@ -113,7 +117,7 @@ internal static class FactorsStage
         {
             try
             {
-                FactorsFile.Save(path, factors, new FitRecord(name, rows.shape[0], gathered.Available, factors.Iterations, notes, new Dictionary<string, double>()));
+                FactorsFile.Save(path, factors, new FitRecord(name, rows.shape[0], gathered.Available, factors.Iterations, notes, Score(rows, factors, cancellation)));
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
@@ -142,6 +146,24 @@ internal static class FactorsStage
 
         notes.Add($"Too few {Unit(request.Granularity)} to factorise: the class is described by its mean.");
         return (new MeanFactors(rows.mean([0L], keepdim: true)), MeanFactors.Name);
+    }
+
+    /// <summary>Error and sparsity on the rows that were fitted, of many rows a part spread evenly over them.</summary>
+    private static Dictionary<string, double> Score(Tensor rows, Factors factors, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        var step = (rows.shape[0] + MostScored - 1) / MostScored;
+        var part = step > 1 ? rows.index_select(0, arange(0, rows.shape[0], step, ScalarType.Int64, rows.device)) : rows;
+        var scores = ExtractionMetrics.Score(part, factors, new ScoreOptions { Frechet = false, OutOfDistribution = false }, cancellation: cancellation);
+        var metrics = new Dictionary<string, double>
+        {
+            ["relativeError"] = scores.RelativeError,
+            ["rSquared"] = scores.RSquared,
+            ["hoyer"] = scores.Hoyer,
+            ["activeShare"] = scores.ActiveShare,
+            ["deadShare"] = scores.DeadShare,
+        };
+        return metrics.Where(m => double.IsFinite(m.Value)).ToDictionary(m => m.Key, m => m.Value);
     }
 
     private static string Unit(string granularity) => granularity switch { "positions" => "positions", "crops" => "crops", _ => "images" };

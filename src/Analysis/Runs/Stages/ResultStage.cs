@@ -221,6 +221,11 @@ internal static class ResultStage
             ["concepts"] = atlases.Sum(a => a.Concepts.Count),
             ["outliers"] = inputs.Samples.Count(s => s.OutlierKind.Length > 0),
         };
+        foreach (var group in atlases.SelectMany(a => a.Metrics).GroupBy(m => m.Key))
+        {
+            metrics[group.Key] = group.Average(m => m.Value);
+        }
+
         if (labelled > 0 && !plan.ClassesArePredictions)
         {
             metrics["accuracy"] = inputs.Samples.Count(s => s.Label == s.Predicted) / (double)labelled;
