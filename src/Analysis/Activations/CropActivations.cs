@@ -84,7 +84,12 @@ public sealed class CropActivations(IDataset dataset, INetwork network, string l
         return network.Forward(Geometry.Cut(images), [layer]).Activations[0].mean([2L, 3L]).cpu().MoveToOuterDisposeScope();
     }
 
-    private IEnumerable<(int Done, Tensor Images)> Images(int[] rows, int part, CancellationToken cancellation)
+    /// <summary>Images prepared for the network, n×3×H×W on its device; each tensor belongs to the caller.</summary>
+    /// <param name="rows">Rows of the images.</param>
+    /// <param name="part">Images at a time.</param>
+    /// <param name="cancellation">Honoured between parts.</param>
+    /// <exception cref="AnalysisException">An image that was readable before is not any more.</exception>
+    public IEnumerable<(int Done, Tensor Images)> Images(int[] rows, int part, CancellationToken cancellation)
     {
         var shape = network.Preprocessing;
         var loader = new BatchLoader(dataset, shape, new BatchLoaderOptions { Describe = false });

@@ -55,7 +55,7 @@ internal static class FactorsStage
         {
             Parallel.For(0, missing.Length, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellation }, i =>
             {
-                One(plan, input, missing[i].Members, PathOf(folder, missing[i].Index), whole ? DatasetBytes : ClassBytes, done => Advance(i, done), cancellation);
+                Fit(plan, input, missing[i].Members, PathOf(folder, missing[i].Index), done => Advance(i, done), cancellation);
                 Advance(i, 1);
             });
         }
@@ -82,14 +82,22 @@ internal static class FactorsStage
         }
     }
 
-    private static void One(
-        RunPlan plan, ConceptInput input, IReadOnlyList<ClassRows> members, string path, long bytes, Action<double> progress, CancellationToken cancellation)
+    /// <summary>Fits the rows of some classes and writes the file.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="input">Rows to factorise.</param>
+    /// <param name="members">A class, or all of them.</param>
+    /// <param name="path">Target.</param>
+    /// <param name="progress">Called with the share that is done.</param>
+    /// <param name="cancellation">Honoured inside the fit.</param>
+    public static void Fit(
+        RunPlan plan, ConceptInput input, IReadOnlyList<ClassRows> members, string path, Action<double> progress, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var request = plan.Request;
         var method = FactorizationCatalogue.Get(request.Method);
+        var bytes = request.Scope == "dataset" ? DatasetBytes : ClassBytes;
         var most = Math.Max(1, bytes / (4L * (plan.Layer.Channels + (2L * request.Concepts))));
         var gathered = input.Gather(members, most, request.Seed, cancellation);
         using var rows = gathered.Rows;
@@ -112,7 +120,7 @@ internal static class FactorsStage
             notes.Add($"Only {components} of {request.Concepts} concepts were asked of {method.Info.Title}: no more than rows ({rows.shape[0]}) and channels ({plan.Layer.Channels}) allow.");
         }
 
-        var (factors, name) = Fit(method, rows, request, components, notes, progress, cancellation);
+        var (factors, name) = Factorise(method, rows, request, components, notes, progress, cancellation);
         using (factors)
         {
             try
@@ -126,7 +134,7 @@ internal static class FactorsStage
         }
     }
 
-    private static (Factors Factors, string Method) Fit(
+    private static (Factors Factors, string Method) Factorise(
         IFactorizationMethod method, Tensor rows, AnalysisRequest request, int components, List<string> notes, Action<double> progress, CancellationToken cancellation)
     {
         var few = rows.shape[0] < 5L * request.Concepts;
