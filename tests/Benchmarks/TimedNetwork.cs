@@ -44,6 +44,8 @@ internal sealed class TimedNetwork(INetwork inner) : INetwork
 
     public Tensor Head(string layer, Tensor activation) => Timed(() => inner.Head(layer, activation));
 
+    public Tensor Backbone(Tensor batch, string layer) => Timed(() => inner.Backbone(batch, layer));
+
     public (Tensor Weight, Tensor Bias)? LinearHead(string layer) => inner.LinearHead(layer);
 
     public void Dispose() => inner.Dispose();

@@ -86,6 +86,18 @@ public static class ThumbnailMaker
         return tagged.PngsaveBuffer(compression: 6, keep: Enums.ForeignKeep.None);
     }
 
+    /// <summary>Encodes pixels with transparency as PNG, without loss.</summary>
+    /// <param name="pixels">height × width × 4 bytes, red, green, blue, opacity.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    public static byte[] EncodeTransparentPng(byte[] pixels, int width, int height)
+    {
+        ImageDecoder.EnsureReady();
+        using var image = Image.NewFromMemory(pixels, width, height, 4, Enums.BandFormat.Uchar);
+        using var tagged = image.Copy(interpretation: Enums.Interpretation.Srgb);
+        return tagged.PngsaveBuffer(compression: 6, keep: Enums.ForeignKeep.None);
+    }
+
     /// <summary>
     /// A concept map as a translucent layer to put over an image: bilinear up-scaling with half-pixel centres,
     /// <see cref="SequentialColours"/>, nothing below the threshold, then rising opacity.

@@ -57,6 +57,16 @@ public interface INetwork : IDisposable
     Tensor Head(string layer, Tensor activation);
 
     /// <summary>
+    /// The backbone g: the activation of the layer (N×C×H×W, float32; N×C×1×1 without spatial extent) from preprocessed
+    /// images. Differentiable in the batch, unlike <see cref="Forward"/>; the weights never require gradients.
+    /// </summary>
+    /// <param name="batch">Preprocessed images, N×3×H×W; not changed.</param>
+    /// <param name="layer">Layer name.</param>
+    /// <exception cref="AnalysisException">This kind of network cannot be differentiated; says which can.</exception>
+    Tensor Backbone(Tensor batch, string layer) => throw new AnalysisException(
+        $"The network {Name} ({Architecture}) cannot be differentiated down to its images.", "Use weights as safetensors or .pth with a supported architecture, or a whole TorchScript file.");
+
+    /// <summary>
     /// Weights (K×C) and bias (K) of the linear map that follows global average pooling, where <see cref="LayerInfo.LinearHead"/>
     /// is true for the layer; null otherwise. Not owned by the caller.
     /// </summary>

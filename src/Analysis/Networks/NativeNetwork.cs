@@ -93,6 +93,24 @@ internal sealed class NativeNetwork : INetwork
         return (activations, logits);
     }
 
+    public Tensor Backbone(Tensor batch, string layer)
+    {
+        var current = batch;
+        for (var step = 0; step <= StepOf(layer); step++)
+        {
+            var next = _steps[step].Run(_weights, current);
+            if (!ReferenceEquals(current, batch))
+            {
+                // Only the handle goes: what the backward pass needs is held by the graph.
+                current.Dispose();
+            }
+
+            current = next;
+        }
+
+        return current;
+    }
+
     public Tensor Head(string layer, Tensor activation)
     {
         var current = activation;

@@ -136,6 +136,30 @@ internal sealed class ScriptNetwork : INetwork
         return (activations, kept ? current.alias() : current);
     }
 
+    public Tensor Backbone(Tensor batch, string layer)
+    {
+        var last = PartOf(layer);
+        if (last == _parts.Count)
+        {
+            var output = _module.call(batch);
+            return output.view(output.shape[0], output.shape[1], 1, 1);
+        }
+
+        var current = batch;
+        for (var i = 0; i <= last; i++)
+        {
+            var next = _parts[i].Run(current);
+            if (!ReferenceEquals(current, batch))
+            {
+                current.Dispose();
+            }
+
+            current = next;
+        }
+
+        return current.dim() == 2 ? current.view(current.shape[0], current.shape[1], 1, 1) : current;
+    }
+
     public Tensor Head(string layer, Tensor activation)
     {
         var current = activation;

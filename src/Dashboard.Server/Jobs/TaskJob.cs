@@ -129,7 +129,15 @@ internal sealed class TaskJob(
                 cancellation);
         }
 
-        progress.PublishTask(Id, old => old with { State = state, Message = message, SecondsLeft = null, ItemsPerSecond = 0, Ended = now });
+        progress.PublishTask(Id, old => old with
+        {
+            State = state,
+            Message = message,
+            SecondsLeft = null,
+            ItemsPerSecond = 0,
+            Preview = state == AnalysisState.Completed ? null : old.Preview,
+            Ended = now,
+        });
     }
 
     public override async Task RequeueAsync(string remark, int failures, int mark, CancellationToken cancellation)

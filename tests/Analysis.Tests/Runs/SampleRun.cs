@@ -12,10 +12,12 @@ public sealed class SampleRun : IDisposable
     {
         Images = SampleDataset.EnsureCreated(_folder["data"]);
         Result = _folder["result"];
-        Manifest = Run(Request, Result, _folder["store"]);
+        Manifest = Run(Request, Result, Store);
     }
 
     public string Images { get; }
+
+    public string Store => _folder["store"];
 
     public string Truth => Path.Combine(Path.GetDirectoryName(Images)!, "truth.json");
 

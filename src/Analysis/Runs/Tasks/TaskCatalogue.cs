@@ -4,7 +4,10 @@ namespace Analysis.Runs.Tasks;
 public static class TaskCatalogue
 {
     /// <summary>The kinds.</summary>
-    public static IReadOnlyList<IAnalysisTask> All { get; } = [];
+    public static IReadOnlyList<IAnalysisTask> All { get; } =
+    [
+        new ConceptImageTask(),
+    ];
 
     /// <summary>A kind by its name.</summary>
     /// <exception cref="AnalysisException">There is none of this name; lists those there are.</exception>

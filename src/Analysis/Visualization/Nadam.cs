@@ -1,0 +1,50 @@
+using static TorchSharp.torch;
+
+namespace Analysis.Visualization;
+
+/// <summary>
+/// Adam with Nesterov momentum (Dozat 2016) for one tensor, upwards. Tensor arithmetic only, so that nothing depends on the
+/// native optimisers of the tensor library.
+/// </summary>
+/// <param name="rate">Step size.</param>
+internal sealed class Nadam(double rate) : IDisposable
+{
+    private const double Beta1 = 0.9;
+    private const double Beta2 = 0.999;
+    private const double Epsilon = 1e-7;
+    private const double MomentumDecay = 0.004;
+
+    private Tensor? _first;
+    private Tensor? _second;
+    private double _product = 1;
+    private int _step;
+
+    /// <summary>Moves a tensor along its gradient, in place.</summary>
+    /// <param name="values">What is optimised; requires gradients or not.</param>
+    /// <param name="gradient">Of the objective that is to rise.</param>
+    public void Ascend(Tensor values, Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        _step++;
+        var now = Momentum(_step);
+        var next = Momentum(_step + 1);
+        _product *= now;
+        _first ??= zeros_like(gradient).DetachFromDisposeScope();
+        _second ??= zeros_like(gradient).DetachFromDisposeScope();
+        _first.mul_(Beta1).add_(gradient, alpha: 1 - Beta1);
+        _second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+        var direction = (_first * (next / (1 - (_product * next)))) + (gradient * ((1 - now) / (1 - _product)));
+        var scale = (_second / (1 - Math.Pow(Beta2, _step))).sqrt() + Epsilon;
+        values.add_(direction / scale, alpha: rate);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _first?.Dispose();
+        _second?.Dispose();
+    }
+
+    private static double Momentum(int step) => Beta1 * (1 - (0.5 * Math.Pow(0.96, step * MomentumDecay)));
+}
