@@ -113,21 +113,31 @@ internal sealed class AnalysisJob(
     public override async Task EndAsync(AnalysisState state, string? message, CancellationToken cancellation)
     {
         Log(message ?? $"The run is {state.ToString().ToLowerInvariant()}.");
-        var last = progress.Publish(Id, old => old with
+        var last = Ended(progress.Current(Id) ?? new AnalysisProgress { AnalysisId = Id, Sequence = 0, State = state });
+        try
+        {
+            await using var database = await databases.CreateDbContextAsync(cancellation);
+            await database.Analyses.Where(row => row.Key == analysis.Key).ExecuteUpdateAsync(
+                set => set.SetProperty(row => row.State, state)
+                    .SetProperty(row => row.Message, message)
+                    .SetProperty(row => row.Ended, DateTimeOffset.UtcNow)
+                    .SetProperty(row => row.Share, last.Share)
+                    .SetProperty(row => row.Progress, JsonSerializer.Serialize(last, Json.Options)),
+                cancellation);
+        }
+        finally
+        {
+            // Told once it is written: who hears of the end may act on it at once. Told also where the catalogue fails.
+            progress.Publish(Id, Ended);
+        }
+
+        AnalysisProgress Ended(AnalysisProgress old) => old with
         {
             State = state,
             Message = message,
             SecondsLeft = null,
             Stages = state == AnalysisState.Completed ? old.Stages : [.. old.Stages.Select(stage => stage with { ItemsPerSecond = 0 })],
-        });
-        await using var database = await databases.CreateDbContextAsync(cancellation);
-        await database.Analyses.Where(row => row.Key == analysis.Key).ExecuteUpdateAsync(
-            set => set.SetProperty(row => row.State, state)
-                .SetProperty(row => row.Message, message)
-                .SetProperty(row => row.Ended, DateTimeOffset.UtcNow)
-                .SetProperty(row => row.Share, last.Share)
-                .SetProperty(row => row.Progress, JsonSerializer.Serialize(last, Json.Options)),
-            cancellation);
+        };
     }
 
     public override async Task RequeueAsync(string remark, int failures, int mark, CancellationToken cancellation)

@@ -117,9 +117,10 @@ internal sealed class TaskJob(
     {
         Log(message ?? $"The task is {state.ToString().ToLowerInvariant()}.");
         var now = DateTimeOffset.UtcNow;
-        await using (var database = await databases.CreateDbContextAsync(cancellation))
+        var last = progress.CurrentTask(Id);
+        try
         {
-            var last = progress.CurrentTask(Id);
+            await using var database = await databases.CreateDbContextAsync(cancellation);
             await database.Tasks.Where(row => row.Key == task.Key).ExecuteUpdateAsync(
                 set => set.SetProperty(row => row.State, state)
                     .SetProperty(row => row.Message, message)
@@ -128,16 +129,19 @@ internal sealed class TaskJob(
                     .SetProperty(row => row.Total, last == null ? 0 : last.Total),
                 cancellation);
         }
-
-        progress.PublishTask(Id, old => old with
+        finally
         {
-            State = state,
-            Message = message,
-            SecondsLeft = null,
-            ItemsPerSecond = 0,
-            Preview = state == AnalysisState.Completed ? null : old.Preview,
-            Ended = now,
-        });
+            // Told once it is written: who hears of the end may act on it at once. Told also where the catalogue fails.
+            progress.PublishTask(Id, old => old with
+            {
+                State = state,
+                Message = message,
+                SecondsLeft = null,
+                ItemsPerSecond = 0,
+                Preview = state == AnalysisState.Completed ? null : old.Preview,
+                Ended = now,
+            });
+        }
     }
 
     public override async Task RequeueAsync(string remark, int failures, int mark, CancellationToken cancellation)
