@@ -29,7 +29,8 @@ public interface IConceptModel
 /// <param name="Signed">True where negative values mean evidence against.</param>
 /// <param name="Cost">Head evaluations an image, in k and the number of draws.</param>
 /// <param name="Source">Paper that defines it.</param>
-public sealed record EstimatorInfo(string Name, string Title, string Summary, string Formula, bool Signed, string Cost, string Source);
+/// <param name="InLogitUnits">True where values are parts of the logit, so that what they leave of it means something.</param>
+public sealed record EstimatorInfo(string Name, string Title, string Summary, string Formula, bool Signed, string Cost, string Source, bool InLogitUnits);
 
 /// <summary>How importances are estimated.</summary>
 public sealed record EstimatorOptions

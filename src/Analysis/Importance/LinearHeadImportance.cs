@@ -22,8 +22,9 @@ public sealed record ImportanceSummary(
     int LeftOut);
 
 /// <summary>
-/// Exact importance of concepts where the head is linear: logit(u) = u·g + b with g = V w, so concept i contributes uᵢgᵢ and all
-/// common estimators have a closed form (Fel et al. 2023). Matrices are n×k, images × concepts.
+/// Exact importance of concepts where the head is linear: logit(u) = u·g + b with g = V w, so that concept i contributes uᵢgᵢ
+/// and all common estimators have a closed form (Fel et al. 2023, arXiv 2306.07304; METHODS 2.5). Gradient × input, occlusion,
+/// Shapley values and integrated gradients from zero all equal the contribution. Matrices are n×k, images × concepts.
 /// </summary>
 public static class LinearHeadImportance
 {
@@ -31,40 +32,24 @@ public static class LinearHeadImportance
     /// Contributions to one output's logit per image, and what no concept explains in the last column: a row sums to the logit
     /// minus the bias.
     /// </summary>
-    /// <param name="activations">Pooled activations a, n×C.</param>
     /// <param name="codes">Coefficients u, n×k.</param>
-    /// <param name="vectors">Concept vectors V, k×C.</param>
-    /// <param name="headWeights">W, K×C.</param>
+    /// <param name="reliability">Effect of one unit of each concept on each output, k×K.</param>
+    /// <param name="logits">The network's logits, n×K.</param>
+    /// <param name="bias">b. Length K.</param>
     /// <param name="output">Output to explain for each image. Length n.</param>
     /// <returns>n×(k+1).</returns>
     public static DenseMatrix Contributions(
-        Tensor activations, DenseMatrix codes, Tensor vectors, Tensor headWeights, ReadOnlySpan<int> output)
+        DenseMatrix codes, DenseMatrix reliability, DenseMatrix logits, ReadOnlySpan<double> bias, int[] output)
     {
-        using var scope = torch.NewDisposeScope();
-        using var noGrad = torch.no_grad();
-        var w = headWeights.to(ScalarType.Float64).to(activations.device);
-        var gradients = Reliability(vectors, headWeights);
-        var index = torch.tensor(Array.ConvertAll(output.ToArray(), o => (long)o), ScalarType.Int64, device: activations.device);
-        var total = new double[codes.Rows];
-        const int Chunk = 4096;
-        for (var start = 0; start < codes.Rows; start += Chunk)
-        {
-            using var inner = torch.NewDisposeScope();
-            var rows = Math.Min(Chunk, codes.Rows - start);
-            var a = activations.narrow(0, start, rows).to(ScalarType.Float64);
-            var logit = (a * w.index_select(0, index.narrow(0, start, rows))).sum(1);
-            logit.cpu().data<double>().CopyTo(total.AsSpan(start));
-        }
-
+        var parts = GradientTimesInput(codes, Effects(reliability, output));
         var result = new DenseMatrix(codes.Rows, codes.Columns + 1);
         for (var i = 0; i < codes.Rows; i++)
         {
-            var left = total[i];
-            for (var j = 0; j < codes.Columns; j++)
+            parts.Row(i).CopyTo(result.Row(i));
+            var left = logits[i, output[i]] - bias[output[i]];
+            foreach (var part in parts.Row(i))
             {
-                var c = codes[i, j] * gradients[j, output[i]];
-                result[i, j] = c;
-                left -= c;
+                left -= part;
             }
 
             result[i, codes.Columns] = left;
@@ -83,25 +68,47 @@ public static class LinearHeadImportance
         return DenseMatrix.FromTensor(vectors.to(ScalarType.Float64).mm(headWeights.to(ScalarType.Float64).to(vectors.device).t()));
     }
 
+    /// <summary>g of each image: the effects on its own output, n×k.</summary>
+    /// <param name="reliability">k×K.</param>
+    /// <param name="output">Output of each image. Length n.</param>
+    public static DenseMatrix Effects(DenseMatrix reliability, ReadOnlySpan<int> output)
+    {
+        var result = new DenseMatrix(output.Length, reliability.Rows);
+        for (var i = 0; i < output.Length; i++)
+        {
+            for (var j = 0; j < reliability.Rows; j++)
+            {
+                result[i, j] = reliability[j, output[i]];
+            }
+        }
+
+        return result;
+    }
+
     /// <summary>Cosine of each concept with each output's weights, k×K.</summary>
     /// <param name="vectors">k×C.</param>
     /// <param name="headWeights">K×C.</param>
     public static DenseMatrix Alignment(DenseMatrix vectors, DenseMatrix headWeights) => Concepts.ConceptMatching.Cosines(vectors, headWeights);
 
-    /// <summary>d logit / du: the same for every image. Equals SmoothGrad.</summary>
-    public static DenseMatrix Gradient(DenseMatrix codes, ReadOnlySpan<double> gradient) => Fill(codes, gradient, (_, g, _) => g);
-
-    /// <summary>uᵢgᵢ: gradient × input, which equals occlusion, the Shapley value and integrated gradients from 0.</summary>
-    public static DenseMatrix GradientTimesInput(DenseMatrix codes, ReadOnlySpan<double> gradient) => Fill(codes, gradient, (u, g, _) => u * g);
-
-    /// <summary>(uᵢ − u⁰ᵢ)gᵢ for a baseline u⁰.</summary>
-    public static DenseMatrix IntegratedGradients(DenseMatrix codes, ReadOnlySpan<double> gradient, IReadOnlyList<double> baseline) =>
-        Fill(codes, gradient, (u, g, j) => (u - baseline[j]) * g);
-
-    /// <summary>Total Sobol index for independent uniform masks, cᵢ² / Σc²; zeros for an image without contributions.</summary>
-    public static DenseMatrix SobolTotal(DenseMatrix codes, ReadOnlySpan<double> gradient)
+    /// <summary>The contributions c = u∘g.</summary>
+    /// <param name="codes">n×k.</param>
+    /// <param name="effects">g of each image, n×k.</param>
+    public static DenseMatrix GradientTimesInput(DenseMatrix codes, DenseMatrix effects)
     {
-        var result = GradientTimesInput(codes, gradient);
+        var result = new DenseMatrix(codes.Rows, codes.Columns);
+        for (var i = 0; i < result.Values.Length; i++)
+        {
+            result.Values[i] = codes.Values[i] * effects.Values[i];
+        }
+
+        return result;
+    }
+
+    /// <summary>Total Sobol' index for independent uniform masks, cᵢ² / Σc²; zeros for an image without contributions.</summary>
+    /// <param name="contributions">c, n×k.</param>
+    public static DenseMatrix SobolTotal(DenseMatrix contributions)
+    {
+        var result = contributions.Clone();
         for (var i = 0; i < result.Rows; i++)
         {
             var row = result.Row(i);
@@ -116,9 +123,12 @@ public static class LinearHeadImportance
     }
 
     /// <summary>RISE: expected logit when concept i is kept and each other one with a probability, pΣc + (1 − p)cᵢ + b.</summary>
-    public static DenseMatrix Rise(DenseMatrix codes, ReadOnlySpan<double> gradient, double bias, double probability = 0.5)
+    /// <param name="contributions">c, n×k.</param>
+    /// <param name="constant">Logit without any concept. Length n.</param>
+    /// <param name="probability">p.</param>
+    public static DenseMatrix Rise(DenseMatrix contributions, ReadOnlySpan<double> constant, double probability = 0.5)
     {
-        var result = GradientTimesInput(codes, gradient);
+        var result = contributions.Clone();
         for (var i = 0; i < result.Rows; i++)
         {
             var row = result.Row(i);
@@ -130,7 +140,7 @@ public static class LinearHeadImportance
 
             for (var j = 0; j < row.Length; j++)
             {
-                row[j] = (probability * sum) + ((1 - probability) * row[j]) + bias;
+                row[j] = (probability * sum) + ((1 - probability) * row[j]) + constant[i];
             }
         }
 
@@ -173,19 +183,5 @@ public static class LinearHeadImportance
             Array.ConvertAll(mean, m => sum == 0 ? double.NaN : m / sum),
             Array.ConvertAll(mean, m => absolute == 0 ? double.NaN : Math.Abs(m) / absolute),
             most.Count(m => m < 0 || !important[m]));
-    }
-
-    private static DenseMatrix Fill(DenseMatrix codes, ReadOnlySpan<double> gradient, Func<double, double, int, double> value)
-    {
-        var result = new DenseMatrix(codes.Rows, codes.Columns);
-        for (var i = 0; i < codes.Rows; i++)
-        {
-            for (var j = 0; j < codes.Columns; j++)
-            {
-                result[i, j] = value(codes[i, j], gradient[j], j);
-            }
-        }
-
-        return result;
     }
 }
