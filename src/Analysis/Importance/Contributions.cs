@@ -1,5 +1,6 @@
 using Analysis.Activations;
 using Analysis.Concepts;
+using Analysis.Importance.Estimators;
 using Analysis.Networks;
 using Analysis.Numerics;
 using TorchSharp;
@@ -68,7 +69,7 @@ public sealed record ContributionResult(
 /// Behind a linear head the contribution is exact: c_i = u_i (v_i · w), and a row sums to the logit minus the bias
 /// (METHODS 2.5); the offset's part of the logit belongs to what no concept explains. Otherwise gradient × input in concept
 /// space: codes at every position, c_i = Σ_hw u_i(h,w) (v_i · g(h,w)) with g the gradient of the logit at the layer; the last
-/// column is the rest of the logit.
+/// column is the rest of the logit. Any estimator of the catalogue can take their place.
 /// </summary>
 public abstract class Contributions
 {
@@ -81,14 +82,39 @@ public abstract class Contributions
 
     private protected SpatialActivations Spatial { get; }
 
-    /// <summary>Chooses the closed form where the head is linear.</summary>
+    /// <summary>Name for: the closed form where the head is linear, gradient × input otherwise.</summary>
+    public const string Automatic = "auto";
+
+    /// <summary>Chooses how concepts are weighed.</summary>
     /// <param name="network">The network.</param>
     /// <param name="layer">Analysed layer.</param>
     /// <param name="spatial">Spatial activations, for heads that are not linear and encoders that work by positions.</param>
-    public static Contributions Create(INetwork network, string layer, SpatialActivations spatial) =>
-        network.LinearHead(layer) is { } head
-            ? new LinearContributions(head.Weight, head.Bias, spatial)
-            : new GradientContributions(network, layer, spatial);
+    /// <param name="importance"><see cref="Automatic"/>, or a name in <see cref="ImportanceCatalogue"/>.</param>
+    /// <param name="seed">Seed of the stochastic estimators.</param>
+    /// <exception cref="AnalysisException">The estimator is not known, or needs a linear head where there is none.</exception>
+    public static Contributions Create(INetwork network, string layer, SpatialActivations spatial, string importance = Automatic, int seed = 0)
+    {
+        Validate(network, layer, importance);
+        return (importance, network.LinearHead(layer)) switch
+        {
+            (Automatic or ClosedFormEstimator.Name, { } head) => new LinearContributions(head.Weight, head.Bias, spatial),
+            (Automatic, null) => new GradientContributions(network, layer, spatial),
+            var (_, head) => new EstimatorContributions(ImportanceCatalogue.Get(importance), network, layer, head?.Bias, spatial, seed),
+        };
+    }
+
+    /// <summary>Checks that a way to weigh concepts exists and suits the layer.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="layer">Analysed layer.</param>
+    /// <param name="importance"><see cref="Automatic"/>, or a name in <see cref="ImportanceCatalogue"/>.</param>
+    /// <exception cref="AnalysisException">It does not; names the remedy.</exception>
+    public static void Validate(INetwork network, string layer, string importance)
+    {
+        if (importance != Automatic && ImportanceCatalogue.Get(importance) is ClosedFormEstimator && network.LinearHead(layer) is null)
+        {
+            throw ClosedFormEstimator.NotLinear();
+        }
+    }
 
     /// <summary>Encodes images and weighs the concepts.</summary>
     /// <param name="pooled">n×C float64 on the network's device.</param>
@@ -98,11 +124,47 @@ public abstract class Contributions
     /// <param name="cancellation">Honoured between parts.</param>
     public abstract ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation);
 
+    /// <summary>Σ contributions / Σ coefficients of each concept; 0 where it has no coefficient.</summary>
+    private protected static double[] EffectOf(DenseMatrix codes, DenseMatrix contributions)
+    {
+        var effect = new double[codes.Columns];
+        for (var i = 0; i < effect.Length; i++)
+        {
+            double contribution = 0, coefficient = 0;
+            for (var row = 0; row < codes.Rows; row++)
+            {
+                contribution += contributions[row, i];
+                coefficient += codes[row, i];
+            }
+
+            effect[i] = coefficient > 0 ? contribution / coefficient : 0;
+        }
+
+        return effect;
+    }
+
     /// <summary>Residual relative to the length of a.</summary>
     private protected static double[] Residual(Tensor pooled, ConceptEncoder encoder, Tensor codes)
     {
         var left = (encoder.Centre(pooled) - codes.mm(encoder.Vectors)).pow(2).sum([1L]).sqrt();
         return DenseMatrix.FromTensor((left / pooled.pow(2).sum([1L]).sqrt()).unsqueeze(0)).Row(0).ToArray();
+    }
+
+    /// <summary>Mean over positions of the positions' coefficients: since pooling and head are linear, contributions stay exact.</summary>
+    private protected Tensor Pool(ConceptEncoder encoder, int[] rows, CancellationToken cancellation)
+    {
+        var parts = new List<Tensor>();
+        foreach (var (_, activation) in Spatial.Read(rows, Part, cancellation))
+        {
+            using (activation)
+            {
+                using var inner = NewDisposeScope();
+                var u = EncodePositions(activation, encoder);
+                parts.Add(u.reshape(activation.shape[0], -1, u.shape[1]).mean([1L]).MoveToOuterDisposeScope());
+            }
+        }
+
+        return cat(parts, 0);
     }
 
     /// <summary>Coefficients at every position, (images · positions)×k.</summary>
@@ -121,54 +183,14 @@ internal sealed class LinearContributions(Tensor weight, Tensor bias, SpatialAct
         var u = encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled);
         var residual = Residual(pooled, encoder, u);
         var codes = DenseMatrix.FromTensor(u);
-        var k = codes.Columns;
-        var effects = DenseMatrix.FromTensor(weight.to(ScalarType.Float64).to(encoder.Vectors.device).mm(encoder.Vectors.t()));
-        var offsets = DenseMatrix.FromTensor(bias.to(ScalarType.Float64).unsqueeze(0)).Row(0).ToArray();
-        var effect = new double[k];
-        for (var row = 0; row < codes.Rows; row++)
-        {
-            for (var i = 0; i < k; i++)
-            {
-                effect[i] += effects[outputs.Target[row], i] / codes.Rows;
-            }
-        }
-
-        return new ContributionResult(codes, Of(outputs.Target), Of(outputs.RunnerUp), effect, residual);
-
-        DenseMatrix Of(int[] output)
-        {
-            var result = new DenseMatrix(codes.Rows, k + 1);
-            for (var row = 0; row < codes.Rows; row++)
-            {
-                var rest = outputs.Logits[row, output[row]] - offsets[output[row]];
-                for (var i = 0; i < k; i++)
-                {
-                    result[row, i] = codes[row, i] * effects[output[row], i];
-                    rest -= result[row, i];
-                }
-
-                result[row, k] = rest;
-            }
-
-            return result;
-        }
-    }
-
-    /// <summary>Mean over positions of the positions' coefficients: since pooling and head are linear, contributions stay exact.</summary>
-    private Tensor Pool(ConceptEncoder encoder, int[] rows, CancellationToken cancellation)
-    {
-        var parts = new List<Tensor>();
-        foreach (var (_, activation) in Spatial.Read(rows, Part, cancellation))
-        {
-            using (activation)
-            {
-                using var inner = NewDisposeScope();
-                var u = EncodePositions(activation, encoder);
-                parts.Add(u.reshape(activation.shape[0], -1, u.shape[1]).mean([1L]).MoveToOuterDisposeScope());
-            }
-        }
-
-        return cat(parts, 0);
+        var reliability = LinearHeadImportance.Reliability(encoder.Vectors, weight);
+        var constants = DenseMatrix.FromTensor(bias).Values;
+        return new ContributionResult(
+            codes,
+            LinearHeadImportance.Contributions(codes, reliability, outputs.Logits, constants, outputs.Target),
+            LinearHeadImportance.Contributions(codes, reliability, outputs.Logits, constants, outputs.RunnerUp),
+            LinearHeadImportance.Effects(reliability, outputs.Target).ColumnMeans(),
+            residual);
     }
 }
 
@@ -193,20 +215,7 @@ internal sealed class GradientContributions(INetwork network, string layer, Spat
         }
 
         var residual = Residual(pooled, encoder, encoder.ByPositions ? codes.ToTensor(pooled.device) : encoder.Encode(pooled));
-        var effect = new double[k];
-        for (var i = 0; i < k; i++)
-        {
-            double contribution = 0, coefficient = 0;
-            for (var row = 0; row < n; row++)
-            {
-                contribution += toTarget[row, i];
-                coefficient += codes[row, i];
-            }
-
-            effect[i] = coefficient > 0 ? contribution / coefficient : 0;
-        }
-
-        return new ContributionResult(codes, toTarget, toRunnerUp, effect, residual);
+        return new ContributionResult(codes, toTarget, toRunnerUp, EffectOf(codes, toTarget), residual);
     }
 
     private void Add(
@@ -238,6 +247,71 @@ internal sealed class GradientContributions(INetwork network, string layer, Spat
                 }
 
                 result[start + row, k] = rest;
+            }
+        }
+    }
+}
+
+/// <summary>
+/// Importance by an estimator of the catalogue. The last column is what the values leave of the logit without its bias where
+/// they are parts of it, and zero where they are indices or slopes.
+/// </summary>
+internal sealed class EstimatorContributions(
+    IImportanceEstimator estimator, INetwork network, string layer, Tensor? bias, SpatialActivations spatial, int seed) : Contributions(spatial)
+{
+    /// <inheritdoc/>
+    public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        var (n, k) = (rows.Length, (int)encoder.Vectors.shape[0]);
+        var codes = new DenseMatrix(n, k);
+        var toTarget = new DenseMatrix(n, k + 1);
+        var toRunnerUp = new DenseMatrix(n, k + 1);
+        var constants = bias is null ? new double[outputs.Logits.Columns] : DenseMatrix.FromTensor(bias).Values;
+        if (bias is not null)
+        {
+            var u = encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled);
+            DenseMatrix.FromTensor(u).Values.CopyTo(codes.Values, 0);
+            Weigh(0, u);
+        }
+        else
+        {
+            foreach (var (start, activation) in Spatial.Read(rows, Part, cancellation))
+            {
+                using (activation)
+                {
+                    using var inner = NewDisposeScope();
+                    var u = EncodePositions(activation, encoder).reshape(activation.shape[0], -1, k);
+                    DenseMatrix.FromTensor(u.mean([1L])).Values.CopyTo(codes.Values, start * k);
+                    Weigh(start, u);
+                }
+            }
+        }
+
+        var residual = Residual(pooled, encoder, bias is not null || encoder.ByPositions ? codes.ToTensor(pooled.device) : encoder.Encode(pooled));
+        return new ContributionResult(codes, toTarget, toRunnerUp, EffectOf(codes, toTarget), residual);
+
+        void Weigh(int start, Tensor u)
+        {
+            To(outputs.Target, toTarget);
+            To(outputs.RunnerUp, toRunnerUp);
+
+            void To(int[] output, DenseMatrix result)
+            {
+                var phi = DenseMatrix.FromTensor(ConceptModels.Estimate(
+                    estimator.Info.Name, network, layer, encoder.Vectors, encoder.Offset, u, output[start..(start + (int)u.shape[0])], seed, 0, cancellation));
+                for (var row = 0; row < phi.Rows; row++)
+                {
+                    var rest = estimator.Info.InLogitUnits ? outputs.Logits[start + row, output[start + row]] - constants[output[start + row]] : 0;
+                    for (var i = 0; i < k; i++)
+                    {
+                        result[start + row, i] = phi[row, i];
+                        rest -= estimator.Info.InLogitUnits ? phi[row, i] : 0;
+                    }
+
+                    result[start + row, k] = rest;
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 using Analysis.Importance;
+using Analysis.Importance.Estimators;
 using Analysis.Numerics;
 using TorchSharp;
 using Xunit;
-using static TorchSharp.torch;
 
 namespace Analysis.Tests.Importance;
 
@@ -21,46 +21,53 @@ public sealed class ImportanceGoldenTests
 
         using var scope = torch.NewDisposeScope();
         var u = golden.Matrix("U");
+        var codes = u.ToTensor();
         var v = golden.Tensor("V");
         var w = golden.Tensor("head_W");
         var output = (int)golden.Scalar("cls");
-        var bias = golden.Doubles("head_b")[output];
-        var g = LinearHeadImportance.Reliability(v, w).Column(output);
-        Close.Absolute(golden.Doubles("concept_gradient"), g, 1e-9, "concept_gradient");
-        Close.Absolute(golden.Doubles("reliability_g"), g, 1e-9, "reliability_g");
+        var biases = golden.Doubles("head_b");
+        var bias = biases[output];
+        var outputs = Enumerable.Repeat(output, u.Rows).ToArray();
+        using var model = new LinearConceptModel(w, golden.Tensor("head_b"), v, null, outputs);
+        var reliability = LinearHeadImportance.Reliability(v, w);
+        Close.Absolute(golden.Doubles("concept_gradient"), DenseMatrix.FromTensor(model.Effects).Row(0).ToArray(), 1e-9, "concept_gradient");
+        Close.Absolute(golden.Doubles("reliability_g"), reliability.Column(output), 1e-9, "reliability_g");
 
         // A = UV exactly, so nothing is left unexplained and rows sum to the logit minus the bias.
-        var outputs = Enumerable.Repeat(output, u.Rows).ToArray();
-        var full = LinearHeadImportance.Contributions(u.ToTensor().mm(v), u, v, w, outputs);
-        var contributions = new DenseMatrix(u.Rows, u.Columns);
         var logit = golden.Doubles("logit");
+        Close.Absolute(logit, DenseMatrix.FromTensor(model.Evaluate(codes, torch.arange(u.Rows))).Values, 1e-9, "logit");
+        var logits = DenseMatrix.FromTensor(codes.mm(v).mm(w.t()) + golden.Tensor("head_b"));
+        var full = LinearHeadImportance.Contributions(u, reliability, logits, biases, outputs);
         for (var i = 0; i < u.Rows; i++)
         {
-            full.Row(i)[..u.Columns].CopyTo(contributions.Row(i));
             Assert.InRange(full[i, u.Columns], -1e-9, 1e-9);
             Assert.Equal(logit[i] - bias, full.Row(i).ToArray().Sum(), 1e-9);
         }
 
+        var contributions = By("closed-form");
         Close.Absolute(golden.Doubles("contribution"), contributions.Values, 1e-9, "contribution");
         var attributions = new Dictionary<string, DenseMatrix>
         {
-            ["gradient"] = LinearHeadImportance.Gradient(u, g),
-            ["grad_input"] = LinearHeadImportance.GradientTimesInput(u, g),
-            ["integrated_gradients_mean_baseline"] = LinearHeadImportance.IntegratedGradients(u, g, u.ColumnMeans()),
-            ["occlusion"] = LinearHeadImportance.GradientTimesInput(u, g),
-            ["sobol"] = LinearHeadImportance.SobolTotal(u, g),
-            ["rise_p05"] = LinearHeadImportance.Rise(u, g, bias),
+            ["gradient"] = By("gradient"),
+            ["grad_input"] = By("gradient-input"),
+            ["integrated_gradients_mean_baseline"] = DenseMatrix.FromTensor(
+                IntegratedGradientsEstimator.Estimate(model, codes, torch.tensor(u.ColumnMeans()).unsqueeze(0), new EstimatorOptions())),
+            ["occlusion"] = By("occlusion"),
+            ["sobol"] = By("sobol"),
+            ["rise_p05"] = By("rise"),
         };
-        var gradient = torch.tensor(g);
+        Close.Absolute(contributions.Values, By("integrated-gradients").Values, 1e-9, "integrated gradients from zero");
+        Close.Absolute(contributions.Values, By("shapley").Values, 1e-9, "Shapley values");
+        Close.Absolute(attributions["gradient"].Values, By("smoothgrad").Values, 1e-9, "SmoothGrad");
         var subsets = golden.Matrix("mufid_subsets");
-        var drops = Faithfulness.Drops(u, subsets, Score);
+        var drops = Faithfulness.Drops(model, codes, subsets);
         Close.Absolute(golden.Doubles("mufid_drop"), drops.Values, 1e-9, "mufid_drop");
         foreach (var name in golden.Names.Where(n => n.StartsWith("att_", StringComparison.Ordinal)).Select(n => n[4..]))
         {
             Assert.True(attributions.TryGetValue(name, out var attribution), $"no estimator for att_{name}");
             Close.Absolute(golden.Doubles("att_" + name), attribution.Values, 1e-9, "att_" + name);
-            var deletion = Faithfulness.Deletion(u, attribution, Score);
-            var insertion = Faithfulness.Insertion(u, attribution, Score);
+            var deletion = Faithfulness.Deletion(model, codes, attribution);
+            var insertion = Faithfulness.Insertion(model, codes, attribution);
             Close.Absolute(golden.Doubles("cdel_" + name), deletion.Area, 1e-9, "cdel_" + name);
             Close.Absolute(golden.Doubles("cins_" + name), insertion.Area, 1e-9, "cins_" + name);
             if (golden.Contains("cdel_curve_" + name))
@@ -81,12 +88,14 @@ public sealed class ImportanceGoldenTests
         // Removing or inserting by contribution is the best of all orders; the exhaustive search is optional.
         if (golden.Contains("cdel_brute_min"))
         {
-            Close.Absolute(golden.Doubles("cdel_brute_min"), Faithfulness.Deletion(u, contributions, Score).Area, 1e-9, "cdel_brute_min");
+            Close.Absolute(golden.Doubles("cdel_brute_min"), Faithfulness.Deletion(model, codes, contributions).Area, 1e-9, "cdel_brute_min");
+            Close.Absolute(golden.Doubles("cdel_brute_min"), Faithfulness.Oracle(model, codes, insert: false).Area, 1e-9, "oracle of deletion");
         }
 
         if (golden.Contains("cins_brute_max"))
         {
-            Close.Absolute(golden.Doubles("cins_brute_max"), Faithfulness.Insertion(u, contributions, Score).Area, 1e-9, "cins_brute_max");
+            Close.Absolute(golden.Doubles("cins_brute_max"), Faithfulness.Insertion(model, codes, contributions).Area, 1e-9, "cins_brute_max");
+            Close.Absolute(golden.Doubles("cins_brute_max"), Faithfulness.Oracle(model, codes, insert: true).Area, 1e-9, "oracle of insertion");
         }
 
         var summary = LinearHeadImportance.Summarize(contributions);
@@ -106,6 +115,6 @@ public sealed class ImportanceGoldenTests
         Close.Absolute(
             golden.Doubles("concept_class_cosine"), LinearHeadImportance.Alignment(vectors, golden.Matrix("head_W")).Values, 1e-9, "class_cosine");
 
-        Tensor Score(Tensor codes) => codes.mv(gradient) + bias;
+        DenseMatrix By(string name) => DenseMatrix.FromTensor(ImportanceCatalogue.Get(name).Estimate(model, codes, new EstimatorOptions { BatchRows = 7 }));
     }
 }

@@ -127,8 +127,8 @@ public sealed class NonNegativeEncodingTests
         var w = Planted.Normal(42, 3, 10).ToTensor();
         var output = Enumerable.Range(0, 30).Select(i => i % 3).ToArray();
         var codes = NonNegativeEncoding.Encode(a, v).Codes;
-        var contributions = LinearHeadImportance.Contributions(a, codes, v, w, output);
         var logits = DenseMatrix.FromTensor(a.mm(w.t()));
+        var contributions = LinearHeadImportance.Contributions(codes, LinearHeadImportance.Reliability(v, w), logits, new double[3], output);
         for (var i = 0; i < 30; i++)
         {
             Assert.Equal(logits[i, output[i]], contributions.Row(i).ToArray().Sum(), 1e-9);

@@ -7,9 +7,12 @@ namespace Analysis.Importance.Estimators;
 /// <summary>uᵢgᵢ, the exact contribution behind a linear head (METHODS 2.5). Needs a <see cref="LinearConceptModel"/>.</summary>
 public sealed class ClosedFormEstimator : IImportanceEstimator
 {
+    /// <summary>Its name.</summary>
+    public const string Name = "closed-form";
+
     /// <inheritdoc/>
     public EstimatorInfo Info { get; } = new(
-        "closed-form", "Exact contribution", "What the concept adds to the logit, exactly; only where the rest of the network is linear.",
+        Name, "Exact contribution", "What the concept adds to the logit, exactly; only where the rest of the network is linear.",
         "φᵢ = uᵢ gᵢ, g = V w", Signed: true, "none", "Fel et al. 2023 (arXiv 2306.07304), section 3.2", InLogitUnits: true);
 
     /// <inheritdoc/>
@@ -18,13 +21,15 @@ public sealed class ClosedFormEstimator : IImportanceEstimator
     {
         if (model is not LinearConceptModel linear)
         {
-            throw new AnalysisException(
-                "The importance estimator 'closed-form' needs a layer that is followed by average pooling and one linear map only.",
-                "Choose 'integrated-gradients' or 'occlusion', or analyse the last layer before the classifier.");
+            throw NotLinear();
         }
 
         return Contributions(linear, codes).ToTensor(codes.device);
     }
+
+    internal static AnalysisException NotLinear() => new(
+        $"The importance estimator '{Name}' needs a layer that is followed by average pooling and one linear map only.",
+        "Choose 'integrated-gradients' or 'occlusion', or analyse the last layer before the classifier.");
 
     internal static DenseMatrix Contributions(LinearConceptModel model, Tensor codes)
     {

@@ -147,7 +147,7 @@ public sealed class SmoothGradEstimator : IImportanceEstimator
 
 /// <summary>
 /// Whether the logit rises along the concept, 1 or 0 for each image; the mean over images is the TCAV score. For the score
-/// with its significance see <c>Tcav</c>.
+/// with its significance see <see cref="Tcav"/>.
 /// </summary>
 public sealed class TcavEstimator : IImportanceEstimator
 {
