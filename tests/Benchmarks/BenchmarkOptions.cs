@@ -9,7 +9,7 @@ internal sealed record BenchmarkOptions
 {
     public const string Usage =
         "[--input FILE.npy|.npz|.safetensors|FOLDER] [--array NAME] [--components K] [--rows N] [--columns C] [--runs R] [--threads T] [--device cpu|cuda] "
-        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--json]";
+        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--output FILE] [--json]";
 
     /// <summary>Matrix file, or folder of images for decode and resize; null for made-up data.</summary>
     public string? Input { get; init; }
@@ -41,6 +41,9 @@ internal sealed record BenchmarkOptions
 
     /// <summary>Sizes of the data sets that memory is compared at.</summary>
     public IReadOnlyList<int> Images { get; init; } = [2_000, 20_000];
+
+    /// <summary>File to write, for generators.</summary>
+    public string? Output { get; init; }
 
     public bool Json { get; init; }
 
@@ -75,6 +78,7 @@ internal sealed record BenchmarkOptions
                 "--dataset" => options with { Dataset = value },
                 "--network" => options with { Network = value },
                 "--layer" => options with { Layer = value },
+                "--output" => options with { Output = value },
                 "--limit" => options with { Limit = Number(name, value) },
                 "--images" => options with { Images = [.. value.Split(',').Select(v => Number(name, v))] },
                 _ => throw new ArgumentException($"{name} is not known. Known: {Usage}"),

@@ -13,6 +13,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>
     ["decode"] = ImageBenchmarks.Decode,
     ["resize"] = ImageBenchmarks.Resize,
     ["analyze"] = AnalysisBenchmarks.Analyze,
+    ["activations"] = ActivationFile.Write,
     ["memory"] = AnalysisBenchmarks.Memory,
 };
 try

@@ -9,6 +9,7 @@ internal sealed class NativeNetwork : INetwork
 {
     private readonly NetworkWeights _weights;
     private readonly IReadOnlyList<NetworkStep> _steps;
+    private readonly Blueprint _blueprint;
     private readonly Dictionary<string, int> _stepByName = new(StringComparer.Ordinal);
 
     public NativeNetwork(NetworkDescription description, Blueprint blueprint, NetworkWeights weights, Device device)
@@ -23,6 +24,7 @@ internal sealed class NativeNetwork : INetwork
         Outputs = blueprint.Outputs;
         Device = device;
         _weights = weights;
+        _blueprint = blueprint;
         _steps = blueprint.Steps;
         for (var i = 0; i < _steps.Count; i++)
         {
@@ -137,7 +139,7 @@ internal sealed class NativeNetwork : INetwork
     public (Tensor Weight, Tensor Bias)? LinearHead(string layer)
     {
         var step = StepOf(layer);
-        return step == _steps.Count - 3 || step == _steps.Count - 2 ? (_weights.ClassifierWeight, _weights.ClassifierBias) : null;
+        return _blueprint.IsLinear(step) ? (_weights.ClassifierWeight, _weights.ClassifierBias) : null;
     }
 
     public void Dispose() => _weights.Dispose();

@@ -56,7 +56,7 @@ public static class NetworkLoader
         }
 
         var blueprint = asIs ? null : BlueprintFor(file, sidecar, requested, isScript, notes);
-        var preprocessing = PreprocessingFor(blueprint?.Architecture ?? "", sidecar, notes);
+        var preprocessing = PreprocessingFor(blueprint?.Architecture ?? "", new TensorShapes(file.Headers), sidecar, notes);
         if (blueprint is not null && isScript)
         {
             notes.Add($"The weights were taken from the TorchScript file into the built-in {blueprint.Architecture}; its code is not run. Choose the architecture {ScriptNetwork.ArchitectureName} to run it as it is.");
@@ -100,15 +100,15 @@ public static class NetworkLoader
             return null;
         }
 
-        var (height, width) = InputSize(architecture.Value.Family, sidecar);
-        var blueprint = ArchitectureCatalogue.Build(architecture.Value, shapes, height, width);
+        var (height, width) = InputSize(architecture.Value.Family, shapes, sidecar);
+        var blueprint = ArchitectureCatalogue.Build(architecture.Value, shapes, height, width, sidecar?.Heads);
         if (isScript && string.IsNullOrWhiteSpace(requested) && ArchitectureCatalogue.Faults(file.Headers, blueprint).Count > 0)
         {
             return null;
         }
 
         ArchitectureCatalogue.Check(file, blueprint);
-        if (blueprint.Steps[^3] is { Height: < 1 } or { Width: < 1 })
+        if (blueprint.SuggestedStep is { Height: < 1 } or { Width: < 1 })
         {
             throw new AnalysisException(
                 $"An input of {height}×{width} is too small for {blueprint.Architecture} ({file.FileName}).", "State a larger input size in the sidecar.");
@@ -138,17 +138,18 @@ public static class NetworkLoader
         return ArchitectureCatalogue.Recognise(shapes) ?? (isScript ? null : throw ArchitectureCatalogue.Unrecognised(file));
     }
 
-    private static (int Height, int Width) InputSize(string family, NetworkSidecar? sidecar)
+    private static (int Height, int Width) InputSize(string family, TensorShapes shapes, NetworkSidecar? sidecar)
     {
-        var side = family.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal) ? 32 : 224;
+        var side = family.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal) ? 32
+            : family.StartsWith(VisionTransformer.Prefix, StringComparison.Ordinal) ? VisionTransformer.InputSide(shapes) ?? 224 : 224;
         return sidecar?.Size ?? (side, side);
     }
 
-    private static Preprocessing PreprocessingFor(string family, NetworkSidecar? sidecar, List<string> notes)
+    private static Preprocessing PreprocessingFor(string family, TensorShapes shapes, NetworkSidecar? sidecar, List<string> notes)
     {
         var small = family.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal);
         var mobile = family == MobileNetV1.Name;
-        var (height, width) = InputSize(family, sidecar);
+        var (height, width) = InputSize(family, shapes, sidecar);
         if (sidecar?.Size is null)
         {
             notes.Add($"No sidecar states the input size; {height}×{width} is assumed.");

@@ -30,6 +30,9 @@ public sealed partial record NetworkSidecar
     /// <summary>Depth of the architecture; null where none is given.</summary>
     public int? Depth { get; init; }
 
+    /// <summary>Attention heads of a vision transformer; null where none are given.</summary>
+    public int? Heads { get; init; }
+
     /// <summary>Input height and width; null where none is given.</summary>
     public (int Height, int Width)? Size { get; init; }
 
@@ -153,6 +156,7 @@ public sealed partial record NetworkSidecar
                 Name = Text(root, "name") ?? "",
                 Architecture = Text(root, "architecture"),
                 Depth = Number(root, "depth", 1, 100_000) is { } depth ? (int)depth : null,
+                Heads = Number(root, "heads", 1, 1024) is { } heads ? (int)heads : null,
                 Size = ReadSize(input),
                 Mean = ReadChannels(input, "mean", positive: false),
                 Std = ReadChannels(input, "std", positive: true),

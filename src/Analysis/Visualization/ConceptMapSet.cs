@@ -66,7 +66,8 @@ public sealed class ConceptMapSet
     public static ConceptMapSet Compute(
         SpatialActivations spatial, int[] rows, ConceptEncoder encoder, LayerInfo layer, int side, int part, CancellationToken cancellation)
     {
-        var (height, width) = (Math.Min(layer.Height, side), Math.Min(layer.Width, side));
+        var (fullHeight, fullWidth) = layer.Tokens is { } grid ? (grid.Height, grid.Width) : (layer.Height, layer.Width);
+        var (height, width) = (Math.Min(fullHeight, side), Math.Min(fullWidth, side));
         var (n, k) = (rows.Length, (int)encoder.Vectors.shape[0]);
         var values = new float[checked(n * k * height * width)];
         foreach (var (start, activation) in spatial.Read(rows, part, cancellation))
@@ -75,6 +76,12 @@ public sealed class ConceptMapSet
             {
                 using var scope = NewDisposeScope();
                 var maps = encoder.Maps(activation);
+                if (layer.Tokens is { } tokens)
+                {
+                    // Leading tokens belong to no place in the image.
+                    maps = maps.flatten(2).narrow(2, tokens.Leading, tokens.Height * tokens.Width).reshape(maps.shape[0], k, tokens.Height, tokens.Width);
+                }
+
                 if (maps.shape[2] != height || maps.shape[3] != width)
                 {
                     maps = nn.functional.adaptive_avg_pool2d(maps, [height, width]);

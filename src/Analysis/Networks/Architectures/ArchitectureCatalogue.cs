@@ -6,7 +6,7 @@ namespace Analysis.Networks.Architectures;
 /// <summary>Finds the built-in architecture by name or by the tensors, and checks a file against it.</summary>
 internal static class ArchitectureCatalogue
 {
-    private const string KnownNames = "cifar_resnet20 (or any depth 6n+2), resnet18, resnet34, resnet50, resnet101, resnet152, mobilenet_v1";
+    private const string KnownNames = "cifar_resnet20 (or any depth 6n+2), resnet18, resnet34, resnet50, resnet101, resnet152, vgg11, vgg13, vgg16, vgg19 (with or without _bn), mobilenet_v1, mobilenet_v2, vit_b_16 and other vision transformers of torchvision";
 
     /// <summary>Canonical name of what was asked for, without or with a depth; null for an unknown one.</summary>
     public static (string Family, int? Depth)? Parse(string name, int? depth)
@@ -15,6 +15,23 @@ internal static class ArchitectureCatalogue
         if (text is MobileNetV1.Name or "mobilenetv1" or "mobilenet")
         {
             return (MobileNetV1.Name, null);
+        }
+
+        if (text is MobileNetV2.Name or "mobilenetv2")
+        {
+            return (MobileNetV2.Name, null);
+        }
+
+        if (text.StartsWith(VisionTransformer.Prefix, StringComparison.Ordinal))
+        {
+            return (VisionTransformer.Prefix, null);
+        }
+
+        if (text.StartsWith(TorchvisionVgg.Prefix, StringComparison.Ordinal))
+        {
+            var plain = text[TorchvisionVgg.Prefix.Length..];
+            plain = plain.EndsWith("_bn", StringComparison.Ordinal) ? plain[..^3] : plain;
+            return Depth(plain, depth) is (true, var layers) && (layers is null || TorchvisionVgg.Depths.Contains(layers.Value)) ? (TorchvisionVgg.Prefix, layers) : null;
         }
 
         if (text.StartsWith(CifarResNet.Prefix, StringComparison.Ordinal))
@@ -43,6 +60,21 @@ internal static class ArchitectureCatalogue
             return (MobileNetV1.Name, null);
         }
 
+        if (MobileNetV2.Recognise(shapes))
+        {
+            return (MobileNetV2.Name, null);
+        }
+
+        if (VisionTransformer.Recognise(shapes))
+        {
+            return (VisionTransformer.Prefix, null);
+        }
+
+        if (TorchvisionVgg.Recognise(shapes) is { } layers)
+        {
+            return (TorchvisionVgg.Prefix, layers);
+        }
+
         if (TorchvisionResNet.Recognise(shapes) is { } depth)
         {
             return (TorchvisionResNet.Prefix, depth);
@@ -52,12 +84,20 @@ internal static class ArchitectureCatalogue
     }
 
     /// <summary>Blueprint of an architecture for a file and an input size.</summary>
-    public static Blueprint Build((string Family, int? Depth) architecture, TensorShapes shapes, int height, int width)
+    public static Blueprint Build((string Family, int? Depth) architecture, TensorShapes shapes, int height, int width, int? heads = null)
     {
         var (family, depth) = architecture;
         return family switch
         {
             MobileNetV1.Name => MobileNetV1.Build(shapes, height, width),
+            MobileNetV2.Name => MobileNetV2.Build(shapes, height, width),
+            VisionTransformer.Prefix => VisionTransformer.Build(shapes, heads, height, width),
+            TorchvisionVgg.Prefix => TorchvisionVgg.Build(
+                shapes,
+                depth ?? TorchvisionVgg.Recognise(shapes) ?? throw new AnalysisException(
+                    $"The tensors belong to no VGG of depth {string.Join(", ", TorchvisionVgg.Depths)}.", "State the architecture with its depth."),
+                height,
+                width),
             CifarResNet.Prefix => CifarResNet.Build(shapes, depth, height, width),
             _ => TorchvisionResNet.Build(
                 shapes,

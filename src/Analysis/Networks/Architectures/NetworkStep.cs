@@ -10,12 +10,13 @@ namespace Analysis.Networks.Architectures;
 /// <param name="Sign">Sign of the result.</param>
 /// <param name="Run">Computes the result (N×C×H×W) from the result of the step before. The input stays untouched.</param>
 /// <param name="Alias">Second name of the layer; empty where there is none.</param>
+/// <param name="Tokens">Where the positions are tokens: which have a place in the image.</param>
 internal sealed record NetworkStep(
-    string Name, int Channels, int Height, int Width, ActivationSign Sign, Func<NetworkWeights, Tensor, Tensor> Run, string Alias = "");
+    string Name, int Channels, int Height, int Width, ActivationSign Sign, Func<NetworkWeights, Tensor, Tensor> Run, string Alias = "", TokenGrid? Tokens = null);
 
 /// <summary>
 /// What an architecture needs and does, derived from the names and shapes of a weights file without loading libtorch.
-/// The last two steps are global average pooling and the linear classifier.
+/// The last step is the linear classifier.
 /// </summary>
 internal sealed record Blueprint
 {
@@ -25,7 +26,7 @@ internal sealed record Blueprint
     /// <summary>Every tensor that must be there, with its shape.</summary>
     public required IReadOnlyList<(string Name, long[] Shape)> Tensors { get; init; }
 
-    /// <summary>Convolutions and their batch norms, folded into one on loading.</summary>
+    /// <summary>Convolutions, with their batch norms folded in on loading.</summary>
     public required IReadOnlyList<ConvolutionNames> Convolutions { get; init; }
 
     /// <summary>Name of the linear classifier, for example <c>fc</c>.</summary>
@@ -37,6 +38,24 @@ internal sealed record Blueprint
     /// <summary>Epsilon of the batch norms where the sidecar states none.</summary>
     public required double DefaultEpsilon { get; init; }
 
+    /// <summary>Parameters that are used as they stand, for example of normalisations and of linear layers before the last.</summary>
+    public IReadOnlyList<string> Parameters { get; init; } = [];
+
+    /// <summary>First step behind which only an average over positions and the classifier follow; null for the third from the end.</summary>
+    public int? LinearFrom { get; init; }
+
+    /// <summary>Step that is suggested; null for the third from the end.</summary>
+    public int? Suggested { get; init; }
+
+    /// <summary>Why it is suggested; null for the usual reason.</summary>
+    public string? SuggestedNote { get; init; }
+
+    /// <summary>Step whose activations are suggested.</summary>
+    public NetworkStep SuggestedStep => Steps[Suggested ?? Steps.Count - 3];
+
+    /// <summary>True where the activation of a step is pooled and classified by one linear map.</summary>
+    public bool IsLinear(int step) => step >= (LinearFrom ?? Steps.Count - 3) && step < Steps.Count - 1;
+
     /// <summary>Number of logits.</summary>
     public int Outputs => Steps[^1].Channels;
 
@@ -44,33 +63,33 @@ internal sealed record Blueprint
     public IReadOnlyList<LayerInfo> Layers()
     {
         var layers = new List<LayerInfo>();
-        var last = Steps.Count - 3;
+        var chosen = Suggested ?? Steps.Count - 3;
         for (var i = 0; i < Steps.Count; i++)
         {
             var step = Steps[i];
-            var linear = i == last || i == last + 1;
-            var suggested = i == last;
-            var note = suggested
-                ? $"Suggested: the last layer with spatial extent ({step.Height}×{step.Width}); only global average pooling and one linear map follow, so importance has a closed form."
-                : i == last + 1
-                    ? "Has no spatial extent: concepts cannot be located in the image."
-                    : i == last + 2 ? "The logits." : "";
+            var linear = IsLinear(i);
+            var note = i == chosen
+                ? SuggestedNote ?? $"Suggested: the last layer with spatial extent ({step.Height}×{step.Width}); only global average pooling and one linear map follow, so importance has a closed form."
+                : i == Steps.Count - 1 ? "The logits."
+                : step.Tokens is { } tokens ? $"{tokens.Leading + (tokens.Height * tokens.Width)} tokens: the class token and {tokens.Height}×{tokens.Width} patches."
+                : step is { Height: 1, Width: 1 } ? "Has no spatial extent: concepts cannot be located in the image." : "";
+            var layer = new LayerInfo(step.Name, step.Channels, step.Height, step.Width, step.Sign, linear, i == chosen, note, step.Tokens);
             if (step.Alias.Length == 0)
             {
-                layers.Add(new LayerInfo(step.Name, step.Channels, step.Height, step.Width, step.Sign, linear, suggested, note));
+                layers.Add(layer);
                 continue;
             }
 
-            layers.Add(new LayerInfo(step.Name, step.Channels, step.Height, step.Width, step.Sign, linear, false, $"The same as {step.Alias}."));
-            layers.Add(new LayerInfo(
-                step.Alias, step.Channels, step.Height, step.Width, step.Sign, linear, suggested, note.Length > 0 ? note : $"End of the stage, {step.Name}."));
+            layers.Add(layer with { Suggested = false, Note = $"The same as {step.Alias}." });
+            layers.Add(layer with { Name = step.Alias, Note = note.Length > 0 ? note : $"End of the stage, {step.Name}." });
         }
 
         return layers;
     }
 }
 
-/// <summary>Names of a convolution without bias and of the batch norm behind it.</summary>
+/// <summary>Names of a convolution and of the batch norm behind it.</summary>
 /// <param name="Name">The convolution, for example <c>layer1.0.conv1</c>.</param>
-/// <param name="BatchNorm">Its batch norm, for example <c>layer1.0.bn1</c>.</param>
-internal readonly record struct ConvolutionNames(string Name, string BatchNorm);
+/// <param name="BatchNorm">Its batch norm, for example <c>layer1.0.bn1</c>; empty for none.</param>
+/// <param name="Bias">True where the convolution has a bias of its own.</param>
+internal readonly record struct ConvolutionNames(string Name, string BatchNorm, bool Bias = false);

@@ -6,11 +6,12 @@ namespace Analysis.Networks.Architectures;
 
 /// <summary>
 /// The parameters of a network on its device: per convolution one kernel and one bias, in which the batch norm of evaluation
-/// mode is folded: w' = w·γ/√(σ²+ε), b' = β − μ·γ/√(σ²+ε), computed in float64 and kept in float32.
+/// mode is folded: w' = w·γ/√(σ²+ε), b' = β + (b − μ)·γ/√(σ²+ε), computed in float64 and kept in float32; others as they stand.
 /// </summary>
 internal sealed class NetworkWeights : IDisposable
 {
     private readonly Dictionary<string, (Tensor Weight, Tensor Bias)> _convolutions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Tensor> _parameters = new(StringComparer.Ordinal);
 
     private NetworkWeights(Tensor classifierWeight, Tensor classifierBias)
     {
@@ -34,9 +35,22 @@ internal sealed class NetworkWeights : IDisposable
             ToDevice(Finite(file, $"{blueprint.Classifier}.bias"), shapes[$"{blueprint.Classifier}.bias"], device));
         try
         {
-            foreach (var (name, batchNorm) in blueprint.Convolutions)
+            foreach (var name in blueprint.Parameters)
+            {
+                weights._parameters.Add(name, ToDevice(Finite(file, name), shapes[name], device));
+            }
+
+            foreach (var (name, batchNorm, biased) in blueprint.Convolutions)
             {
                 var kernel = Finite(file, $"{name}.weight");
+                var own = biased ? Finite(file, $"{name}.bias") : null;
+                if (batchNorm.Length == 0)
+                {
+                    var shift = own ?? new float[shapes[$"{name}.weight"][0]];
+                    weights._convolutions.Add(name, (ToDevice(kernel, shapes[$"{name}.weight"], device), ToDevice(shift, [shift.Length], device)));
+                    continue;
+                }
+
                 var gamma = Finite(file, $"{batchNorm}.weight");
                 var beta = Finite(file, $"{batchNorm}.bias");
                 var mean = Finite(file, $"{batchNorm}.running_mean");
@@ -53,7 +67,7 @@ internal sealed class NetworkWeights : IDisposable
                     }
 
                     var scale = gamma[c] / Math.Sqrt(variance[c] + epsilon);
-                    bias[c] = (float)(beta[c] - (mean[c] * scale));
+                    bias[c] = (float)(beta[c] + (((own?[c] ?? 0) - mean[c]) * scale));
                     foreach (ref var value in kernel.AsSpan(c * perChannel, perChannel))
                     {
                         value = (float)(value * scale);
@@ -79,9 +93,17 @@ internal sealed class NetworkWeights : IDisposable
         return functional.conv2d(input, weight, bias, strides: [stride, stride], padding: [padding, padding], dilation: [1, 1], groups: groups);
     }
 
+    /// <summary>A parameter as it stands in the file.</summary>
+    public Tensor this[string name] => _parameters[name];
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        foreach (var parameter in _parameters.Values)
+        {
+            parameter.Dispose();
+        }
+
         ClassifierWeight.Dispose();
         ClassifierBias.Dispose();
         foreach (var (weight, bias) in _convolutions.Values)

@@ -21,9 +21,11 @@ internal sealed class TensorShapes(IReadOnlyDictionary<string, TensorHeader> hea
             : otherwise;
 
     /// <summary>Number of blocks that the names <c>layer{stage}.{block}.…</c> speak of: the largest block index plus one.</summary>
-    public int Blocks(int stage)
+    public int Blocks(int stage) => Count($"layer{stage}.");
+
+    /// <summary>Largest number that follows a prefix and stands before a dot, plus one.</summary>
+    public int Count(string prefix)
     {
-        var prefix = $"layer{stage}.";
         var blocks = 0;
         foreach (var name in headers.Keys)
         {
