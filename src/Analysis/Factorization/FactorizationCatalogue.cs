@@ -14,6 +14,8 @@ public static class FactorizationCatalogue
         new SvdFactorization(),
         new PcaFactorization(),
         new KMeansFactorization(),
+        new IcaFactorization(),
+        new DictionaryFactorization(),
     ];
 
     /// <summary>A method by its name.</summary>
