@@ -262,28 +262,46 @@ public sealed class DictionaryFactorization : IFactorizationMethod
             Sums.mul_(forget).add_(u.sum([0L]));
         }
 
-        /// <summary>One round of block coordinate descent: each atom to its optimum for the others fixed, then to unit length.</summary>
+        /// <summary>
+        /// One round of block coordinate descent: each atom to its optimum for the others fixed, then to unit length. In plain
+        /// memory: k small steps that each depend on the last, of which those of codes that never meet are left out.
+        /// </summary>
         public void Update(Tensor dictionary, CancellationToken cancellation)
         {
-            var energy = Energy.cpu().contiguous().data<double>().ToArray();
-            var least = Unused * energy.Max();
+            var atoms = DenseMatrix.FromTensor(dictionary);
+            var codes = DenseMatrix.FromTensor(_codes);
+            var rows = DenseMatrix.FromTensor(_rows);
+            var least = Unused * Enumerable.Range(0, k).Max(j => codes[j, j]);
+            var step = new double[p];
             for (var j = 0; j < k; j++)
             {
-                if (energy[j] <= least)
+                cancellation.ThrowIfCancellationRequested();
+                var energy = codes[j, j];
+                if (energy <= least)
                 {
                     continue;
                 }
 
-                cancellation.ThrowIfCancellationRequested();
-                using var scope = torch.NewDisposeScope();
-                var atom = dictionary[j];
-                var step = atom + ((_rows[j] - dictionary.t().mv(_codes[j])) / energy[j]);
-                var norm = step.norm();
-                if (norm.item<double>() > 0)
+                rows.Row(j).CopyTo(step);
+                for (var i = 0; i < k; i++)
                 {
-                    atom.copy_(step / norm);
+                    if (i != j && codes[j, i] != 0)
+                    {
+                        SparseCoding.Subtract(step, codes[j, i], atoms.Row(i));
+                    }
+                }
+
+                // What remains is the optimum times the energy; its length is free, so the energy need not be divided out.
+                var norm = Vectors.Norm(step);
+                if (norm > 0)
+                {
+                    Vectors.Scale(step, 1 / norm);
+                    step.CopyTo(atoms.Row(j));
                 }
             }
+
+            using var changed = atoms.ToTensor(dictionary.device);
+            dictionary.copy_(changed);
         }
 
         /// <summary>Replaces atoms that no row uses.</summary>

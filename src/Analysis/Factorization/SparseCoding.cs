@@ -92,7 +92,7 @@ public static class SparseCoding
     }
 
     /// <summary>target −= factor × source.</summary>
-    private static void Subtract(Span<double> target, double factor, ReadOnlySpan<double> source)
+    internal static void Subtract(Span<double> target, double factor, ReadOnlySpan<double> source)
     {
         var t = MemoryMarshal.Cast<double, Vector<double>>(target);
         var s = MemoryMarshal.Cast<double, Vector<double>>(source);
