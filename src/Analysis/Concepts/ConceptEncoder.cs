@@ -1,5 +1,6 @@
 using Analysis.Factorization;
 using Analysis.Importance;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -31,6 +32,15 @@ public abstract class ConceptEncoder : IDisposable
     /// <param name="rows">m×C float64 on the device of <see cref="Vectors"/>.</param>
     /// <returns>U, m×k float64; belongs to the caller's dispose scope.</returns>
     public abstract Tensor Encode(Tensor rows);
+
+    /// <summary>
+    /// Derivative of one concept's coefficient with respect to the row it encodes. Encoders are linear in pieces (an active set,
+    /// a gate, a nearest centroid): inside its piece the derivative is exact, and it jumps where the piece ends.
+    /// </summary>
+    /// <param name="rows">m×C float64.</param>
+    /// <param name="concept">Place in <see cref="Vectors"/>.</param>
+    /// <returns>m×C float64; belongs to the caller's dispose scope.</returns>
+    public abstract Tensor Gradient(Tensor rows, int concept);
 
     /// <summary>a − o.</summary>
     /// <param name="rows">m×C float64.</param>
@@ -70,6 +80,18 @@ public sealed class ContrastEncoder(Tensor vectors, Tensor mean) : ConceptEncode
 {
     /// <inheritdoc/>
     public override Tensor Encode(Tensor rows) => NonNegativeEncoding.Encode(Centre(rows), Vectors).Codes.ToTensor(rows.device);
+
+    /// <inheritdoc/>
+    public override Tensor Gradient(Tensor rows, int concept)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        var codes = Encode(rows);
+        var weights = zeros_like(codes);
+        weights.select(1, concept).fill_(1);
+        // The encoding's ridge is a share of the mean diagonal of VVᵀ, which is 1 for unit vectors.
+        return NonNegativeLeastSquares.VectorJacobian(codes, Vectors, weights, NonNegativeEncoding.DefaultRidge).MoveToOuterDisposeScope();
+    }
 }
 
 /// <summary>Vectors of a factorisation, brought to unit length, with the method's own way to encode.</summary>
@@ -137,6 +159,41 @@ public sealed class FactorEncoder : ConceptEncoder
         }
 
         return (parts.Count == 0 ? zeros([0, _kept.shape[0]], ScalarType.Float64, rows.device) : cat(parts, 0)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>By the implicit function theorem for non-negative least squares; by differences within a piece for other encoders.</summary>
+    /// <param name="rows">m×C float64.</param>
+    /// <param name="concept">Place in <see cref="ConceptEncoder.Vectors"/>.</param>
+    public override Tensor Gradient(Tensor rows, int concept)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        if (_factors.GetType() == typeof(NonNegativeFactors))
+        {
+            var codes = _factors.Encode(rows.to(_factors.Vectors.dtype)).to(ScalarType.Float64);
+            var weights = zeros_like(codes);
+            weights.select(1, Kept[concept]).copy_(_lengths[concept]);
+            return NonNegativeLeastSquares.VectorJacobian(codes, _factors.Vectors.to(ScalarType.Float64), weights).MoveToOuterDisposeScope();
+        }
+
+        var (m, c) = (rows.shape[0], rows.shape[1]);
+        var step = rows.abs().max().item<double>() * 1e-3;
+        if (step == 0)
+        {
+            return zeros_like(rows).MoveToOuterDisposeScope();
+        }
+
+        var moves = eye(c, ScalarType.Float64, rows.device) * step;
+        var result = new List<Tensor>();
+        for (var row = 0L; row < m; row++)
+        {
+            using var inner = NewDisposeScope();
+            var place = rows.narrow(0, row, 1);
+            var difference = Encode(place + moves).select(1, concept) - Encode(place - moves).select(1, concept);
+            result.Add((difference / (2 * step)).MoveToOuterDisposeScope());
+        }
+
+        return stack(result).MoveToOuterDisposeScope();
     }
 
     /// <summary>Coefficients at every position (METHODS 2.8, fast maps); projections for large dictionaries.</summary>
