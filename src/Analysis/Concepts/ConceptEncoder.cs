@@ -183,7 +183,7 @@ public sealed class FactorEncoder : ConceptEncoder
             return zeros_like(rows).MoveToOuterDisposeScope();
         }
 
-        var moves = eye(c, ScalarType.Float64, rows.device) * step;
+        var moves = eye(c, dtype: ScalarType.Float64, device: rows.device) * step;
         var result = new List<Tensor>();
         for (var row = 0L; row < m; row++)
         {

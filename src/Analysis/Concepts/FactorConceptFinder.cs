@@ -62,7 +62,6 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
         var (factors, record) = _dictionary ?? FactorsFile.Read(_pathOf(members.Description.Index), _network.Device);
         notes.AddRange(record.Notes);
         var owns = _dictionary is null;
-        var contributions = Contributions.Create(_network, _layer.Name, _spatial);
         using var all = FactorEncoder.Create(factors, byPositions);
         if (all.Kept.Count < factors.Components)
         {
@@ -74,6 +73,32 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
             notes.Add($"Only {members.Rows.Length} images for {all.Kept.Count} concepts: with fewer than five each they are uncertain.");
         }
 
+        var kept = all.Kept.Count > _request.MostPerClass ? Strongest(all, members, pooled, outputs, cancellation) : all.Kept;
+        using var unordered = FactorEncoder.Create(factors, byPositions, kept);
+        var encoded = Contributions.Create(_network, _layer.Name, _spatial, _request.Importance, _request.Seed)
+            .Compute(pooled, unordered, members.Rows, outputs, cancellation);
+        var order = encoded.ByStrength();
+        encoded = encoded.Reorder(order);
+        if (_request.Importance != Contributions.Automatic && ImportanceCatalogue.Get(_request.Importance).Info is { InLogitUnits: false } info)
+        {
+            notes.Add($"Importance is {info.Title}: its values are not parts of the logit and need not add up to it.");
+        }
+
+        var encoder = FactorEncoder.Create(factors, byPositions, [.. order.Select(i => kept[i])], owns);
+        return new FoundConcepts(Describe(encoder, encoded, owns), encoder, encoded)
+        {
+            Crops = Crops(members, encoder),
+            FitMetrics = record.Metrics,
+        };
+    }
+
+    /// <summary>
+    /// The components that contribute most on the images of a class, by the automatic way to weigh them, which is affordable for
+    /// a large dictionary; images in blocks, so that coefficients of all components never stand side by side.
+    /// </summary>
+    private int[] Strongest(FactorEncoder all, ClassRows members, Tensor pooled, ImageOutputs outputs, CancellationToken cancellation)
+    {
+        var contributions = Contributions.Create(_network, _layer.Name, _spatial);
         var strength = new double[all.Kept.Count];
         for (var start = 0; start < members.Rows.Length; start += Block)
         {
@@ -87,14 +112,7 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
             }
         }
 
-        var order = Ranks.Descending(strength).Take(_request.MostPerClass).Select(i => all.Kept[i]).ToArray();
-        var encoder = FactorEncoder.Create(factors, byPositions, order, owns);
-        var encoded = contributions.Compute(pooled, encoder, members.Rows, outputs, cancellation);
-        return new FoundConcepts(Describe(encoder, encoded, owns), encoder, encoded) 
-        {
-            Crops = Crops(members, encoder),
-            FitMetrics = record.Metrics,
-        };
+        return [.. Ranks.Descending(strength).Take(_request.MostPerClass).Select(i => all.Kept[i])];
     }
 
     private FoundConcept[] Describe(FactorEncoder encoder, ContributionResult encoded, bool owns)

@@ -85,7 +85,7 @@ public sealed class UniqueConceptFinder : IConceptFinder
         var output = members.Description.Label ?? MostFrequent(outputs.Predicted);
         var candidates = Candidates(members, pooled, _scores.Row(Math.Max(0, output)), notes);
         cancellation.ThrowIfCancellationRequested();
-        var contributions = Contributions.Create(_network, _layer.Name, _spatial);
+        var contributions = Contributions.Create(_network, _layer.Name, _spatial, _request.Importance, _request.Seed);
         if (candidates.Count > _request.Concepts)
         {
             using var all = Encoder(candidates);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Analysis.Factorization;
+using Analysis.Importance;
 using Analysis.Networks;
 
 namespace Analysis.Runs;
@@ -23,7 +24,7 @@ public static class ConceptOptions
     public static IReadOnlyList<string> Scopes { get; } = ["class", "dataset"];
 
     /// <summary>Names of all ways to weigh concepts.</summary>
-    public static IReadOnlyList<string> Importances { get; } = ["auto"];
+    public static IReadOnlyList<string> Importances { get; } = [Contributions.Automatic, .. ImportanceCatalogue.All.Select(e => e.Info.Name)];
 
     /// <summary>Checks what needs no network.</summary>
     /// <exception cref="AnalysisException">Names the field, its value and the remedy.</exception>
@@ -55,10 +56,16 @@ public static class ConceptOptions
         }
     }
 
-    /// <summary>Refuses a method that the layer's activations do not allow.</summary>
+    /// <summary>Refuses what the network or the layer does not allow.</summary>
     /// <exception cref="AnalysisException">Names the layer and the remedy.</exception>
-    public static void Refuse(AnalysisRequest request, LayerInfo layer)
+    public static void Refuse(AnalysisRequest request, INetwork network, LayerInfo layer)
     {
+        Contributions.Validate(network, layer.Name, request.Importance);
+        if (request.Granularity == "crops" && network is RecordedNetwork)
+        {
+            throw new AnalysisException("Crops need images and a network; this data set holds activations.", "Choose the granularity pooled or positions.");
+        }
+
         if (request.Method != AnalysisRequest.UniqueMethod && layer.Sign == ActivationSign.Signed && FactorizationCatalogue.Get(request.Method).Info is { NeedsNonNegative: true } info)
         {
             var others = FactorizationCatalogue.All.Where(m => !m.Info.NeedsNonNegative).Select(m => m.Info.Name);

@@ -1,6 +1,7 @@
 using Analysis.Activations;
 using Analysis.Atlas;
 using Analysis.Datasets;
+using Analysis.Importance;
 using Analysis.Datasets.Recorded;
 using Analysis.Networks;
 using Analysis.Outliers;
@@ -57,7 +58,9 @@ public sealed class RunPlan : IDisposable
         var names = network.Classes.Select(c => c.Name);
         if (request.Method == AnalysisRequest.UniqueMethod)
         {
-            ConceptsKey = ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names);
+            ConceptsKey = request.Importance == Contributions.Automatic
+                ? ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names)
+                : ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names, request.Importance);
         }
         else
         {
@@ -143,7 +146,7 @@ public sealed class RunPlan : IDisposable
             var layer = ChooseLayer(network, layers?[0] ?? request.Layer);
             var others = layers?.Skip(1).Select(l => ChooseLayer(network, l).Name) ?? [];
             var samples = ChooseSamples(dataset, request);
-            ConceptOptions.Refuse(request, layer);
+            ConceptOptions.Refuse(request, network, layer);
             var batch = request.BatchSize > 0 ? request.BatchSize : BatchSizeFor(network);
             var bytes = 2L * samples.Count * layer.Channels * layer.Height * layer.Width;
             var spec = new ExtractionSpec

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Analysis.Imaging;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Analysis.Runs.Stages;
 using Analysis.Visualization;
 using TorchSharp;

@@ -7,6 +7,8 @@ public static class TaskCatalogue
     public static IReadOnlyList<IAnalysisTask> All { get; } =
     [
         new ConceptImageTask(),
+        new DecomposeTask(),
+        new AttributionMapTask(),
     ];
 
     /// <summary>A kind by its name.</summary>
