@@ -17,6 +17,9 @@ public static class Names
     /// <summary>Name of a strategy: a person's, else "strategy A".</summary>
     public static string Strategy(StrategyCard strategy) => string.IsNullOrWhiteSpace(strategy.Name) ? StrategyCode(strategy.Index) : strategy.Name;
 
+    /// <summary>Name of a strategy as a title: a person's as it was typed, else "Strategy A".</summary>
+    public static string StrategyTitle(StrategyCard strategy) => string.IsNullOrWhiteSpace(strategy.Name) ? "Strategy " + ConceptPalette.StrategyLetter(strategy.Index) : strategy.Name;
+
     /// <summary>Name of a strategy that nobody named: "strategy A".</summary>
     public static string StrategyCode(int index) => "strategy " + ConceptPalette.StrategyLetter(index);
 

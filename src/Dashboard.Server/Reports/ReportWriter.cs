@@ -61,7 +61,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append("<h2>Strategies</h2><p class=\"dim\">Groups of images that the network recognises in the same way.</p>");
         foreach (var strategy in view.Strategies)
         {
-            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong>{E(Format.Capital(Names.Strategy(strategy)))}</strong> · {Count(strategy.Size, "image", "images")}<p class=\"dim\">{E(strategy.Summary)}{(strategy.Accuracy is { } accuracy ? $"<br>{Percent(accuracy)} right" : "")}</p></div><div class=\"strip\">");
+            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong>{E(Names.StrategyTitle(strategy))}</strong> · {Count(strategy.Size, "image", "images")}<p class=\"dim\">{E(strategy.Summary)}{(strategy.Accuracy is { } accuracy ? $"<br>{Percent(accuracy)} right" : "")}</p></div><div class=\"strip\">");
             var members = await atlas.ClassSamplesAsync(analysisId, classIndex, strategy.Index, 0, PicturesPerStrategy, cancellation);
             var shown = new[] { strategy.Prototype }.Concat(members.Items.Select(sample => sample.Index)).Distinct().Take(PicturesPerStrategy);
             foreach (var sample in shown)

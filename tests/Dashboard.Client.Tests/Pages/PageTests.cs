@@ -143,8 +143,8 @@ public sealed class PageTests : BunitContext
         Assert.Contains("at most 200", page.Find(".name-row [role=alert]").TextContent);
         page.Find(".name-field").Input(" sliced ");
         page.Find(".name-row form").Submit();
-        page.WaitForAssertion(() => Assert.Equal("Sliced", page.Find("h1").TextContent));
-        Assert.Contains("Sliced", page.Find(".others [aria-current]").TextContent);
+        page.WaitForAssertion(() => Assert.Equal("sliced", page.Find("h1").TextContent));
+        Assert.Contains("sliced", page.Find(".others [aria-current]").TextContent);
     }
 
     [Fact]

@@ -73,7 +73,7 @@ public sealed partial class ClassPage
 
         _conceptNames = [.. View.Concepts.Select(Names.Concept)];
         _colours = [.. View.Concepts.Select(c => ConceptPalette.ForRank(c.Rank))];
-        _strategies = [.. View.Strategies.Select(s => ($"{Names.Strategy(s)}: {s.Summary}", s.Prototype))];
+        _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
         _from = Math.Min(0, View.Concepts.Count == 0 ? 0 : View.Concepts.Min(c => c.Importance - c.ImportanceSpread));
         _to = Math.Max(0.05, View.Concepts.Count == 0 ? 1 : View.Concepts.Max(c => c.Importance + c.ImportanceSpread));
     }

@@ -55,7 +55,7 @@ public sealed partial class StrategyPage
         }
 
         _conceptNames = [.. View.Concepts.Select(c => c.Concept.Name)];
-        _strategies = [.. View.Strategies.Select(s => ($"{Names.Strategy(s)}: {s.Summary}", s.Prototype))];
+        _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
         _from = View.Concepts.Select(c => Math.Min(c.Share - c.Spread, c.Concept.Share)).Append(0).Min();
         _to = View.Concepts.Select(c => Math.Max(c.Share + c.Spread, c.Concept.Share)).Append(0.05).Max();
     }
