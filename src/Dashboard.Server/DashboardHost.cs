@@ -118,6 +118,7 @@ internal static class DashboardHost
         services.AddHostedService<SampleStarter>();
 
         services.AddSingleton<AllowedRoots>();
+        services.AddSingleton<IMethodService, MethodService>();
         services.AddSingleton<AnalysisService>();
         services.AddSingleton<IAnalysisService>(provider => provider.GetRequiredService<AnalysisService>());
         services.AddSingleton<TaskService>();

@@ -42,6 +42,21 @@ internal static class Samples
     public static SampleTile Sample(int index, string kind = "", int cls = 0, double score = 0.5, string? verdict = null) =>
         new() { Index = index, Path = $"a/{index}.png", Class = cls, ClassName = $"class {cls}", OutlierKind = kind, OutlierScore = score, Verdict = verdict };
 
+    public static MethodCatalogueView Catalogue { get; } = new()
+    {
+        Methods =
+        [
+            Method("unique", "Unique concepts") with { IsUnique = true, AllowsOvercomplete = true },
+            Method("nmf", "NMF") with { NeedsNonNegative = true, AllowsOvercomplete = true, Parameters = [new MethodParameterView("alpha", 0, 0, 10, "Larger values give sparser coefficients.")] },
+            Method("pca", "PCA"),
+        ],
+        Estimators = [new EstimatorView("sobol", "Sobol", "Share of the variance of the score.", "", "", "")],
+        Importances = ["auto", "sobol"],
+    };
+
+    public static MethodView Method(string name, string title) =>
+        new() { Name = name, Title = title, Summary = $"{title} finds concepts.", CodesConstraint = "", VectorsConstraint = "", Cost = "", Source = "" };
+
     public static LayerView Layer(string name, bool suggested = false) => new(name, 64, 8, 8, true, true, suggested, "");
 
     public static DatasetPreview Dataset(int images = 10) => new()

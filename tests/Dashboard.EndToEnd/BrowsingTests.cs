@@ -51,6 +51,7 @@ public sealed class BrowsingTests(Stage stage)
         await using var visitor = await stage.VisitorAsync();
         var page = visitor.Page;
         await visitor.GoAsync(PageUrls.Class(sample.Id, 2));
+        await Expect(page.Locator(".charts svg.main-svg").First).ToBeVisibleAsync();
         await page.Locator(".strategies .open").First.ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex("/classes/2/strategies/0$"));
         await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("Strategy A");
@@ -66,6 +67,7 @@ public sealed class BrowsingTests(Stage stage)
         await Expect(other.Page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("The usual way");
         await other.GoAsync(PageUrls.Class(sample.Id, 2));
         await Expect(other.Page.Locator("button.strategy").First).ToContainTextAsync("The usual way");
+        await Expect(other.Page.Locator(".charts svg.main-svg").First).ToBeVisibleAsync();
         var view = await stage.Site.GetAsync<StrategyView>($"/api/analyses/{sample.Id}/classes/2/strategies/0");
         await other.GoAsync(PageUrls.Sample(sample.Id, view.Typical[^1].Index));
         await other.Page.GetByRole(AriaRole.Link, new() { Name = "The usual way" }).ClickAsync();

@@ -120,7 +120,8 @@ public sealed class RunTests
         await site.Get<IAnnotationService>().NameStrategyAsync(started.Id, first, 0, "the <i>usual</i> way", Stop);
         var strategy = (await site.Http.GetFromJsonAsync<StrategyView>($"{api}/classes/{first}/strategies/0", Json.Options, Stop))!;
         Assert.Equal("the <i>usual</i> way", strategy.Strategy.Name);
-        Assert.Equal(view.Strategies[0].Profile, strategy.Concepts.Select(entry => entry.Share), (a, b) => Math.Abs(a - b) < 1e-4);
+        var whole = view.Strategies[0].Profile.Sum(Math.Abs);
+        Assert.Equal(view.Strategies[0].Profile.Select(share => share / whole), strategy.Concepts.Select(entry => entry.Share), (a, b) => Math.Abs(a - b) < 1e-4);
         Assert.Equal(view.Strategies[0].Prototype, strategy.Typical[0].Index);
         var members = classSamples.Items.Select(item => item.Index).ToHashSet();
         Assert.All(strategy.Typical.Concat(strategy.Borderline.Select(entry => entry.Sample)), tile => Assert.Contains(tile.Index, members));

@@ -30,6 +30,9 @@ public sealed record AnalysisSummary
     /// <summary>Extraction method.</summary>
     public string Method { get; init; } = "";
 
+    /// <summary>The method with its parameters, in words; empty while unknown.</summary>
+    public string MethodText { get; init; } = "";
+
     /// <summary>Images used; 0 while unknown.</summary>
     public int Images { get; init; }
 
@@ -79,8 +82,23 @@ public sealed record NewAnalysis
     /// <summary>Extraction method.</summary>
     public string Method { get; init; } = "unique";
 
-    /// <summary>Largest number of concepts per class.</summary>
+    /// <summary>Largest number of concepts per class, or concepts of the whole data set's dictionary.</summary>
     public int Concepts { get; init; } = 10;
+
+    /// <summary>What a row is: pooled, positions or crops.</summary>
+    public string Granularity { get; init; } = "pooled";
+
+    /// <summary>class or dataset: what is factorised at a time.</summary>
+    public string Scope { get; init; } = "class";
+
+    /// <summary>Concepts that each class keeps of the data set's; 0 for the usual number.</summary>
+    public int PerClass { get; init; }
+
+    /// <summary>How concepts are weighed: auto, or the name of an estimator.</summary>
+    public string Importance { get; init; } = "auto";
+
+    /// <summary>Parameters of the method by name; those left out keep their defaults.</summary>
+    public IReadOnlyDictionary<string, double> Parameters { get; init; } = System.Collections.ObjectModel.ReadOnlyDictionary<string, double>.Empty;
 
     /// <summary>Relevance score: directional, projected or official.</summary>
     public string Relevance { get; init; } = "directional";
@@ -228,6 +246,9 @@ public interface IAnalysisService
     /// <summary>Queues an analysis.</summary>
     /// <exception cref="ServiceException">The request cannot be run; says why.</exception>
     Task<AnalysisSummary> StartAsync(NewAnalysis request, CancellationToken cancellation = default);
+
+    /// <summary>What was asked for; null if there is no such analysis.</summary>
+    Task<NewAnalysis?> RequestAsync(string id, CancellationToken cancellation = default);
 
     /// <summary>Stops a queued or running analysis within a second; what is done is kept.</summary>
     Task CancelAsync(string id, CancellationToken cancellation = default);

@@ -186,7 +186,7 @@ public sealed record StrategyCard(int Index, int Size, double? Accuracy, int Pro
 
 /// <summary>What one concept does in a strategy.</summary>
 /// <param name="Concept">The concept; its share is that of the whole class.</param>
-/// <param name="Share">Mean share of the logit in the strategy, on the scale of the class.</param>
+/// <param name="Share">Mean share of the strategy's score, signed; absolute values add up to 1 over the concepts.</param>
 /// <param name="Spread">Standard deviation of that share over the strategy's images.</param>
 public sealed record StrategyConcept(ConceptTile Concept, double Share, double Spread);
 

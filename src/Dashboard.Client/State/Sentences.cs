@@ -379,7 +379,7 @@ public static class Sentences
     /// <summary>What a run makes.</summary>
     public static string Outcome(DatasetPreview? data, NewAnalysis request) => data is null
         ? "an atlas of concepts, strategies and outliers"
-        : $"up to {Format.Count((long)request.Concepts * data.Classes.Count, "concept")} in {Format.Count(data.Classes.Count, "class", "classes")} with exemplars, maps and importance; a strategic cluster graph per class; and a list of outliers with reasons";
+        : $"{(request.Scope == "dataset" ? Format.Count(request.Concepts, "concept") + " for" : "up to " + Format.Count((long)request.Concepts * data.Classes.Count, "concept") + " in")} {Format.Count(data.Classes.Count, "class", "classes")} with exemplars, maps and importance; a strategic cluster graph per class; and a list of outliers with reasons";
 
     /// <summary>The name an analysis gets where none is typed.</summary>
     public static string DefaultName(DatasetPreview? data, NetworkPreview? network) => $"{network?.Name ?? "network"} · {data?.Name ?? "data set"}";

@@ -71,6 +71,9 @@ internal static class ApiEndpoints
         group.MapGet("", async Task<IResult> (string id, IAnalysisService analyses, CancellationToken cancellation) =>
                 Found(await analyses.GetAsync(id, cancellation), "analysis"))
             .WithName("GetAnalysis").WithSummary("One analysis.").Produces<AnalysisSummary>();
+        group.MapGet("/request", async Task<IResult> (string id, IAnalysisService analyses, CancellationToken cancellation) =>
+                Found(await analyses.RequestAsync(id, cancellation), "analysis"))
+            .WithName("GetRequest").WithSummary("What was asked for.").Produces<NewAnalysis>();
         group.MapGet("/progress", (string id, IProgressFeed feed) => Found(feed.Current(id), "progress"))
             .WithName("GetProgress").WithSummary("Where the analysis stands; the hub sends the same.").Produces<AnalysisProgress>();
         group.MapPost("/cancel", async (string id, IAnalysisService analyses, CancellationToken cancellation) =>
@@ -225,6 +228,8 @@ internal static class ApiEndpoints
     private static void MapSources(RouteGroupBuilder api)
     {
         var group = api.MapGroup("").WithTags("sources");
+        group.MapGet("/methods", (IMethodService methods) => TypedResults.Ok(methods.Catalogue))
+            .WithName("ListMethods").WithSummary("Extraction methods and importance estimators, with constraints, parameters and bounds.");
         group.MapGet("/datasets/folders", async (ISourceService sources, CancellationToken cancellation, string path = "") =>
                 TypedResults.Ok(await sources.ListAsync(path, cancellation)))
             .WithName("ListFolder").WithSummary("A folder below the allowed roots; without a path the roots.");

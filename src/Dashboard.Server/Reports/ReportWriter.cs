@@ -183,7 +183,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
 
     private static string Provenance(AnalysisSummary analysis) => string.Create(
         CultureInfo.InvariantCulture,
-        $"<footer>{E(analysis.Name)} · network {E(analysis.NetworkName)}{(analysis.Layer.Length > 0 ? $", layer <code>{E(analysis.Layer)}</code>" : "")} · data set {E(analysis.DatasetName)} ({analysis.Images:N0} images) · method {E(analysis.Method)} · analysis <code>{E(analysis.Id)}</code> of {analysis.Created:yyyy-MM-dd} · written {DateTimeOffset.UtcNow:yyyy-MM-dd HH:mm} UTC by Concept Atlas</footer>");
+        $"<footer>{E(analysis.Name)} · network {E(analysis.NetworkName)}{(analysis.Layer.Length > 0 ? $", layer <code>{E(analysis.Layer)}</code>" : "")} · data set {E(analysis.DatasetName)} ({analysis.Images:N0} images) · method: {E(analysis.MethodText)} · analysis <code>{E(analysis.Id)}</code> of {analysis.Created:yyyy-MM-dd} · written {DateTimeOffset.UtcNow:yyyy-MM-dd HH:mm} UTC by Concept Atlas</footer>");
 
     private static string Bar(double share)
     {

@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Analysis.Datasets;
+using Analysis;
 using Analysis.Runs;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
 using Dashboard.Server.Configuration;
 using Dashboard.Server.Data;
 using Dashboard.Server.Jobs;
@@ -17,12 +19,12 @@ internal sealed class AnalysisService(
     AllowedRoots roots,
     ProgressStore progress,
     TaskService tasks,
-    JobCoordinator coordinator) : IAnalysisService
+    JobCoordinator coordinator,
+    IMethodService methods) : IAnalysisService
 {
     /// <summary>Most rows of one page of a list.</summary>
     public const int MostRows = 500;
 
-    private static readonly string[] Methods = ["unique"];
     private static readonly string[] Relevances = ["directional", "projected", "official"];
 
     public async Task<Paged<AnalysisSummary>> ListAsync(int skip = 0, int take = 50, CancellationToken cancellation = default)
@@ -69,23 +71,7 @@ internal sealed class AnalysisService(
         {
             Id = id,
             Name = name,
-            Request = JsonSerializer.Serialize(
-                new AnalysisRequest
-                {
-                    Dataset = request.Dataset,
-                    Network = request.Network,
-                    Architecture = Blank(request.Architecture),
-                    Layer = Blank(request.Layer),
-                    Classes = request.Classes is { Count: > 0 } ? request.Classes : null,
-                    Method = request.Method,
-                    Concepts = request.Concepts,
-                    Relevance = request.Relevance,
-                    Device = Blank(request.Device),
-                    Seed = request.Seed,
-                    Limit = request.Limit,
-                    Name = name,
-                },
-                Json.Options),
+            Request = JsonSerializer.Serialize(ForEngine(request) with { Name = name }, Json.Options),
             State = AnalysisState.Queued,
             Created = DateTimeOffset.UtcNow,
             QueueOrder = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
@@ -105,6 +91,9 @@ internal sealed class AnalysisService(
         coordinator.Wake();
         return Summary(entity);
     }
+
+    public async Task<NewAnalysis?> RequestAsync(string id, CancellationToken cancellation = default) =>
+        await FindAsync(id, cancellation) is { } row ? Asked(row) : null;
 
     public async Task CancelAsync(string id, CancellationToken cancellation = default)
     {
@@ -215,6 +204,7 @@ internal sealed class AnalysisService(
             Layer = row.Layer,
             DatasetName = row.DatasetName,
             Method = row.Method,
+            MethodText = MethodRules.Text(Asked(row), methods.Catalogue),
             Images = row.Images,
             Classes = row.Classes,
             Concepts = row.Concepts,
@@ -266,21 +256,74 @@ internal sealed class AnalysisService(
         _ => "stopped",
     };
 
+    private static AnalysisRequest ForEngine(NewAnalysis request) => new()
+    {
+        Dataset = request.Dataset,
+        Network = request.Network,
+        Architecture = Blank(request.Architecture),
+        Layer = Blank(request.Layer),
+        Classes = request.Classes is { Count: > 0 } ? request.Classes : null,
+        Method = request.Method,
+        Concepts = request.Concepts,
+        Granularity = request.Granularity,
+        Scope = request.Scope,
+        PerClass = request.PerClass,
+        Importance = request.Importance,
+        Parameters = new SortedDictionary<string, double>(request.Parameters.ToDictionary(pair => pair.Key, pair => pair.Value), StringComparer.Ordinal),
+        Relevance = request.Relevance,
+        Device = Blank(request.Device),
+        Seed = request.Seed,
+        Limit = request.Limit,
+    };
+
+    private static NewAnalysis Asked(AnalysisEntity row)
+    {
+        var request = JsonSerializer.Deserialize<AnalysisRequest>(row.Request, Json.Options)!;
+        return new NewAnalysis
+        {
+            Dataset = request.Dataset,
+            Network = request.Network,
+            Architecture = request.Architecture,
+            Layer = request.Layer,
+            Classes = request.Classes,
+            Method = request.Method,
+            Concepts = request.Concepts,
+            Granularity = request.Granularity,
+            Scope = request.Scope,
+            PerClass = request.PerClass,
+            Importance = request.Importance,
+            Parameters = request.Parameters,
+            Relevance = request.Relevance,
+            Device = request.Device,
+            Seed = request.Seed,
+            Limit = request.Limit,
+            Name = request.Name,
+        };
+    }
+
+    private static string? MethodFault(NewAnalysis request)
+    {
+        try
+        {
+            ConceptOptions.Validate(ForEngine(request));
+            return null;
+        }
+        catch (AnalysisException fault)
+        {
+            return fault.Message;
+        }
+    }
+
     private static IEnumerable<string> Faults(NewAnalysis request)
     {
-        if (!Methods.Contains(request.Method))
+        if (MethodFault(request) is { } fault)
         {
-            yield return $"The method '{request.Method}' is not known. Choose one of: {string.Join(", ", Methods)}.";
+            yield return fault;
         }
 
         if (!Relevances.Contains(request.Relevance))
         {
             yield return $"The relevance score '{request.Relevance}' is not known. Choose one of: {string.Join(", ", Relevances)}.";
-        }
-
-        if (request.Concepts is < 1 or > 100)
-        {
-            yield return $"The number of concepts is {request.Concepts}. Choose 1 to 100.";
         }
 
         if (request.Limit is < 1)

@@ -69,23 +69,21 @@ internal sealed partial class AtlasService
     }
 
     /// <summary>
-    /// Mean and population standard deviation of each concept's contribution over the strategy's images, on the scale of the
-    /// class: the sum of its concepts' absolute mean contributions.
+    /// Mean and population standard deviation of each concept's contribution over the strategy's images, as shares of the sum
+    /// of the absolute means: the way in which shares of a whole class are made.
     /// </summary>
     private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, Dictionary<int, string> names)
     {
         var width = data.Concepts + 1;
-        var scale = Enumerable.Range(0, data.Concepts).Sum(concept => Math.Abs(Enumerable.Range(0, data.Sample.Length).Average(position => (double)data.Contributions[(position * width) + concept])));
-        var result = new List<StrategyConcept>(data.Concepts);
-        foreach (var concept in atlas.Concepts)
+        var moments = atlas.Concepts.Select(concept =>
         {
-            var shares = Array.ConvertAll(members, position => data.Contributions[(position * width) + concept.Rank] / (scale > 0 ? scale : 1));
-            var mean = shares.Length > 0 ? shares.Average() : 0;
-            var spread = shares.Length > 0 ? Math.Sqrt(shares.Average(share => (share - mean) * (share - mean))) : 0;
-            result.Add(new StrategyConcept(Tile(concept, names), mean, spread));
-        }
-
-        return result;
+            var values = Array.ConvertAll(members, position => (double)data.Contributions[(position * width) + concept.Rank]);
+            var mean = values.Length > 0 ? values.Average() : 0;
+            return (Concept: concept, Mean: mean, Spread: values.Length > 0 ? Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) : 0);
+        }).ToList();
+        var sum = moments.Sum(entry => Math.Abs(entry.Mean));
+        var scale = sum > 0 ? sum : 1;
+        return [.. moments.Select(entry => new StrategyConcept(Tile(entry.Concept, names), entry.Mean / scale, entry.Spread / scale))];
     }
 
     private static async Task<List<StrategyCard>> StrategiesAsync(

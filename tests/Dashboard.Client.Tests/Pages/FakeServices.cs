@@ -72,6 +72,8 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task<AnalysisSummary> StartAsync(NewAnalysis request, CancellationToken cancellation = default) => throw new NotSupportedException();
 
+    public Task<NewAnalysis?> RequestAsync(string id, CancellationToken cancellation = default) => Task.FromResult<NewAnalysis?>(null);
+
     public Task ResumeAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
 
     public Task DeleteAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();

@@ -33,13 +33,20 @@ public sealed partial class NewAnalysisPage : IDisposable
     private IAnalysisService Analyses { get; set; } = default!;
 
     [Inject]
+    private IMethodService Methods { get; set; } = default!;
+
+    [Inject]
     private NavigationManager Navigation { get; set; } = default!;
 
     private Dashboard.Client.Contracts.NewAnalysis Request => _wizard.Request;
 
     private LayerView? Chosen => Wizard.Layer(Request, _network);
 
-    private string? Missing => _wizard.Missing(_dataset, _network);
+    private string? Missing => _wizard.Missing(_dataset, _network, Methods.Catalogue);
+
+    private MethodView? Method => Methods.Catalogue.Method(Request.Method);
+
+    private IReadOnlyDictionary<string, string> Problems => MethodRules.Problems(Request, Chosen, Methods.Catalogue);
 
     /// <inheritdoc/>
     protected override void OnInitialized() => Navigation.LocationChanged += OnLocationChanged;
@@ -164,7 +171,7 @@ public sealed partial class NewAnalysisPage : IDisposable
 
     private async Task EstimateAsync()
     {
-        var key = Request.ToString();
+        var key = $"{Request} {string.Join(' ', Request.Parameters)}";
         if (_wizard.Step != "review" || _dataset is null || _network is null || _costRead == key)
         {
             return;
@@ -215,6 +222,11 @@ public sealed partial class NewAnalysisPage : IDisposable
         int? value = int.TryParse(e.Value as string, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? number : null;
         Change(_wizard.With(r => change(r, value)));
     }
+
+    private void Tune(string parameter, ChangeEventArgs e) =>
+        Change(_wizard.WithParameter(parameter, double.TryParse(e.Value as string, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null));
+
+    private string? Problem(string field) => Problems.GetValueOrDefault(field);
 
     // Blocks drawn to the layer's proportions: height for the map, width for the channels.
     private static double BlockHeight(LayerView layer) => Math.Clamp(6 + 9 * Math.Log2(Math.Max(1, layer.Height)), 6, 64);
