@@ -20,6 +20,25 @@ public sealed class RunTests
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
+    public async Task Methods_are_listed_without_a_tensor_library_and_what_does_not_go_together_is_refused()
+    {
+        await using var site = await TestSite.StartAsync();
+        var catalogue = (await site.Http.GetFromJsonAsync<MethodCatalogueView>("/api/methods", Json.Options, Stop))!;
+        Assert.True(catalogue.Methods[0].IsUnique);
+        Assert.All(catalogue.Methods, method => Assert.NotEmpty(method.Summary));
+        Assert.Contains(catalogue.Estimators, estimator => estimator.Name == "occlusion");
+        Assert.Contains("auto", catalogue.Importances);
+        if (OperatingSystem.IsLinux())
+        {
+            Assert.DoesNotContain("libtorch", await File.ReadAllTextAsync("/proc/self/maps", Stop));
+        }
+
+        var response = await site.Http.PostAsJsonAsync("/api/analyses", new NewAnalysis { Dataset = site.Folder, Network = site.Folder, Granularity = "positions" }, Json.Options, Stop);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("Unique concepts are found on pooled activations.", await response.Content.ReadAsStringAsync(Stop));
+    }
+
+    [Fact]
     public async Task A_run_can_be_followed_browsed_annotated_shared_and_deleted()
     {
         await using var site = await TestSite.StartAsync();
@@ -243,11 +262,11 @@ public sealed class RunTests
     {
         await using var site = await TestSite.StartAsync();
         var response = await site.Http.PostAsJsonAsync(
-            "/api/analyses", new { dataset = site.Folder, network = site.Folder + "/none.safetensors", method = "magic", concepts = 0 }, Stop);
+            "/api/analyses", new { dataset = site.Folder, network = site.Folder + "/none.safetensors", method = "magic", limit = 0 }, Stop);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         var detail = (await response.Content.ReadFromJsonAsync<JsonElement>(Stop)).GetProperty("detail").GetString();
         Assert.Contains("'magic' is not known", detail);
-        Assert.Contains("Choose 1 to 100", detail);
+        Assert.Contains("Choose at least 1", detail);
         var malformed = await site.Http.PostAsync("/api/analyses", new StringContent("{\"dataset\":5", Encoding.UTF8, "application/json"), Stop);
         Assert.Equal(HttpStatusCode.BadRequest, malformed.StatusCode);
         Assert.Equal("application/problem+json", malformed.Content.Headers.ContentType?.MediaType);

@@ -1,4 +1,5 @@
 using Analysis.Factorization;
+using Analysis.Importance;
 using Analysis.Runs;
 using Dashboard.Client.Contracts;
 
@@ -23,11 +24,13 @@ internal sealed class MethodService : IMethodService
     public MethodCatalogueView Catalogue { get; } = new()
     {
         Methods = [Unique, .. FactorizationCatalogue.All.Select(method => View(method.Info))],
-        Estimators = [],
+        Estimators = [.. ImportanceCatalogue.All.Select(estimator => View(estimator.Info))],
         Importances = ConceptOptions.Importances,
         MostOfClass = ConceptOptions.MostOfClass,
         MostOfDataset = ConceptOptions.MostOfDataset,
     };
+
+    private static EstimatorView View(EstimatorInfo info) => new(info.Name, info.Title, info.Summary, info.Formula, info.Cost, info.Source);
 
     private static MethodView View(MethodInfo info) => new()
     {
