@@ -303,6 +303,11 @@ internal sealed class ImageFolderDataset : IDataset
             return;
         }
 
+        if (AnnotationFiles.Contains(path))
+        {
+            return;
+        }
+
         var extension = Path.GetExtension(entry.Name);
         if (hidden && !BeginsLikeImage(Path.Combine(root, path)))
         {

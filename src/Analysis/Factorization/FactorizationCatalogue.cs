@@ -14,8 +14,6 @@ public static class FactorizationCatalogue
         new SvdFactorization(),
         new PcaFactorization(),
         new KMeansFactorization(),
-        new IcaFactorization(),
-        new DictionaryFactorization(),
     ];
 
     /// <summary>A method by its name.</summary>

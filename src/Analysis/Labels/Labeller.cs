@@ -106,6 +106,22 @@ public static class Labeller
         Action<int>? progress = null,
         CancellationToken cancellation = default)
     {
+        var result = Test(labels, units, activation, groups, classes, options, progress, cancellation);
+        Correct(result, options.Level);
+        return result;
+    }
+
+    /// <summary>As <see cref="Label"/> without the correction, for units that come in blocks: <see cref="Correct"/> follows once for all of them.</summary>
+    public static UnitLabel[] Test(
+        LabelMatrix labels,
+        int units,
+        Func<int, double[]> activation,
+        int[]? groups,
+        int[]? classes,
+        LabellerOptions options,
+        Action<int>? progress = null,
+        CancellationToken cancellation = default)
+    {
         options.Search.Validate();
         if (labels.Samples < FewestSamples)
         {
@@ -122,8 +138,8 @@ public static class Labeller
         var beams = new LabelSearch(searchLabels, options.Search).Search(units, q => Select(activation(q), searched), options.Parallel, progress, cancellation);
         var result = new UnitLabel[units];
         Parallel.For(0, units, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, options.Parallel), CancellationToken = cancellation }, q =>
-            result[q] = Test(labels, heldLabels, searchLabels, beams[q], activation(q), searched, held, classes, options, cancellation));
-        return Correct(result, options.Level);
+            result[q] = One(labels, heldLabels, searchLabels, beams[q], activation(q), searched, held, classes, options, cancellation));
+        return result;
     }
 
     /// <summary>Divides samples into two halves, groups undivided; each half ascending.</summary>
@@ -142,7 +158,7 @@ public static class Labeller
         return ([.. first], [.. second]);
     }
 
-    private static UnitLabel Test(
+    private static UnitLabel One(
         LabelMatrix all,
         LabelMatrix held,
         LabelMatrix searchLabels,
@@ -244,8 +260,10 @@ public static class Labeller
         return weight > 0 ? sum / weight : double.NaN;
     }
 
-    /// <summary>Holm's correction in logarithms, since p-values of large samples leave the range of doubles.</summary>
-    private static UnitLabel[] Correct(UnitLabel[] labels, double level)
+    /// <summary>Holm's correction over all units, in place, in logarithms, since p-values of large samples leave the range of doubles.</summary>
+    /// <param name="labels">Tested labels.</param>
+    /// <param name="level">Level of the corrected p-value below which a label counts as significant.</param>
+    public static void Correct(UnitLabel[] labels, double level)
     {
         var tested = Enumerable.Range(0, labels.Length).Where(q => labels[q].Formula is not null).OrderBy(q => labels[q].Log10P).ThenBy(q => q).ToArray();
         var running = double.NegativeInfinity;
@@ -254,8 +272,6 @@ public static class Labeller
             running = Math.Max(running, Math.Min(0, labels[tested[i]].Log10P + Math.Log10(tested.Length - i)));
             labels[tested[i]] = labels[tested[i]] with { Log10Corrected = running, Significant = running < Math.Log10(level) };
         }
-
-        return labels;
     }
 
     private static double[] Select(double[] values, int[] rows) => Array.ConvertAll(rows, r => values[r]);

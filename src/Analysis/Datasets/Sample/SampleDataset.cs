@@ -86,6 +86,10 @@ public static class SampleDataset
         return JsonSerializer.Serialize(document, Json) + "\n";
     }
 
+    /// <summary>What each image shows, as a table that labels are made from. The watermark is an artefact: no class needs it.</summary>
+    private static string Attributes(IReadOnlyList<SampleItem> plan) => "path,shape,texture,colour,background,artefact: watermark\n" + string.Concat(
+        plan.Select(static i => $"{i.Path},{i.Attributes.Shape},{i.Attributes.Texture},{i.Attributes.Colour},{i.Attributes.Background},{(i.Attributes.Watermark ? "yes" : "no")}\n"));
+
     private static bool IsComplete(string truth, string images, SampleOptions options, IReadOnlyList<SampleItem> plan)
     {
         if (!File.Exists(truth) || File.ReadAllText(truth) != Truth(options, plan))
@@ -94,7 +98,7 @@ public static class SampleDataset
         }
 
         // Existence only: whoever changes the images wants them so.
-        return plan.All(item => File.Exists(Path.Combine(images, item.Path)));
+        return File.Exists(Path.Combine(images, AnnotationFiles.Attributes)) && plan.All(item => File.Exists(Path.Combine(images, item.Path)));
     }
 
     private static void Write(
@@ -134,6 +138,9 @@ public static class SampleDataset
             throw new IOException(e.InnerException.Message, e);
         }
 
+        var attributes = Path.Combine(images, AnnotationFiles.Attributes);
+        File.WriteAllText(attributes, Attributes(plan));
+        File.SetLastWriteTimeUtc(attributes, Stamp);
         var temporary = Path.Combine(root, TruthFile + ".partial");
         File.WriteAllText(temporary, Truth(options, plan));
         File.SetLastWriteTimeUtc(temporary, Stamp);

@@ -9,6 +9,7 @@ public static class TaskCatalogue
         new ConceptImageTask(),
         new DecomposeTask(),
         new AttributionMapTask(),
+        new LabelTask(),
     ];
 
     /// <summary>A kind by its name.</summary>

@@ -1,0 +1,114 @@
+using System.Text.Json;
+using Analysis.Atlas;
+using Analysis.Labels;
+using Analysis.Networks.Files;
+using Analysis.Numerics;
+using Analysis.Runs;
+using Analysis.Runs.Tasks;
+using Analysis.Tests.Runs;
+using Xunit;
+
+namespace Analysis.Tests.Labels;
+
+/// <summary>Labels of the built-in sample's neurons and concepts against what was planted.</summary>
+public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
+{
+    private const double Encodes = 0.9;
+
+    [Fact]
+    public void UnitsThatEncodeAPlantedAttributeAreLabelledByIt()
+    {
+        using var folder = new TemporaryFolder();
+        using var context = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        var report = Label(context, folder["task"], """{"sources":["attributes"]}""");
+        Assert.Equal(report.Units.Count(u => u.Kind == "neuron"), run.Manifest.Layer.Channels);
+        var planted = LabelSources.Attributes(File.ReadAllText(Path.Combine(run.Images, "attributes.csv")), [.. context.Samples.Select(s => s.Path)]);
+        using var pooled = context.Store.ReadTensor("pooled.0", 0, context.Store.Rows);
+        var activations = DenseMatrix.FromTensor(pooled);
+        var (encoding, labelled, others) = (0, 0, new List<string>());
+        foreach (var unit in report.Units)
+        {
+            var direction = unit.Class is { } index ? Vector(index, unit.Index) : null;
+            var values = Enumerable.Range(0, activations.Rows).Select(i => direction is null ? activations[i, unit.Index] : Vectors.Dot(activations.Row(i), direction)).ToArray();
+            var ranks = Ranks.Average(values);
+            // Independent of the search: the planted attribute that the unit separates best over all samples.
+            var best = planted.Select(a => (a.Concept.Name, Auc: MannWhitney.AucFromRanks(ranks, a.Shown))).MaxBy(a => a.Auc);
+            if (best.Auc < Encodes)
+            {
+                continue;
+            }
+
+            encoding++;
+            if (unit.Significant && unit.Literals.Any(l => !l.Negated && report.Concepts[l.Concept].Name.Split(" = ").Contains(best.Name)))
+            {
+                labelled++;
+            }
+            else
+            {
+                others.Add($"{unit.Kind} {unit.Index} of {unit.ClassName}: {best.Name} with {best.Auc:0.000}, but {unit.Label} with {unit.HeldOutAuc:0.000}");
+            }
+        }
+
+        Assert.True(encoding >= 10, $"{encoding} units encode an attribute");
+        Assert.True(labelled >= 0.9 * encoding, $"{labelled} of {encoding}; not: {string.Join("; ", others)}");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{labelled} of {encoding} units that encode an attribute are labelled by it");
+    }
+
+    [Fact]
+    public void TheWatermarkIsFlagged()
+    {
+        using var folder = new TemporaryFolder();
+        var report = Label(folder["task"], "{}");
+        var flagged = report.Units.Where(u => u.Spurious.Any(s => s.Name.Contains("watermark", StringComparison.Ordinal))).ToList();
+        Assert.NotEmpty(flagged);
+        Assert.NotEmpty(report.Circuits);
+        Assert.All(report.Circuits, c => Assert.Equal(c.Neurons.OrderByDescending(n => n.Contribution), c.Neurons));
+    }
+
+    [Fact]
+    public void TheSameRequestGivesTheSameBytes()
+    {
+        using var folder = new TemporaryFolder();
+        Label(folder["a"], """{"units":"concepts"}""");
+        Label(folder["b"], """{"units":"concepts"}""");
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["a"], "result.json")), File.ReadAllBytes(Path.Combine(folder["b"], "result.json")));
+    }
+
+    [Theory]
+    [InlineData("""{"sources":["unknown"]}""")]
+    [InlineData("""{"sources":[]}""")]
+    [InlineData("""{"units":"layers"}""")]
+    [InlineData("""{"length":9}""")]
+    [InlineData("""{"permutations":-1}""")]
+    [InlineData("""{"beam":"many"}""")]
+    public void ImpossibleWishesAreRefused(string parameters) =>
+        Assert.Throws<AnalysisException>(() => new LabelTask().Normalise(JsonDocument.Parse(parameters).RootElement));
+
+    private LabelReport Label(string folder, string parameters)
+    {
+        using var context = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        return Label(context, folder, parameters);
+    }
+
+    private static LabelReport Label(TaskContext context, string folder, string parameters)
+    {
+        var task = new LabelTask();
+        Directory.CreateDirectory(folder);
+        task.Run(context, task.Normalise(JsonDocument.Parse(parameters).RootElement), folder, new Silent(), TestContext.Current.CancellationToken);
+        return JsonSerializer.Deserialize<LabelReport>(File.ReadAllBytes(Path.Combine(folder, "result.json")), AnalysisJson.Options)!;
+    }
+
+    private double[] Vector(int classIndex, int concept)
+    {
+        using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(run.Result, classIndex));
+        var width = (int)file.Entry("concept_vectors").Shape[1];
+        return Array.ConvertAll(file.Span<float>("concept_vectors").Slice(concept * width, width).ToArray(), v => (double)v);
+    }
+
+    private sealed class Silent : ITaskObserver
+    {
+        public void OnProgress(TaskProgress progress)
+        {
+        }
+    }
+}
