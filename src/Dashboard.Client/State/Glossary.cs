@@ -6,6 +6,7 @@ public static class Glossary
     private static readonly Dictionary<string, string> Definitions = new(StringComparer.OrdinalIgnoreCase)
     {
         ["concept"] = "A direction in the layer's activation space that a group of images shares: something the network can see, such as a texture, a part or a colour.",
+        ["concept image"] = "A picture made by the computer so that the network sees as much of the concept in it as possible. It starts as noise and is changed in small steps; no photograph goes into it.",
         ["importance"] = "Share of the class's score (logit) that the concept accounts for, averaged over the images of the class. Negative: it speaks against the class.",
         ["spread"] = "Standard deviation of the importance over the images of the class: how much it differs from image to image.",
         ["prevalence"] = "How strongly the concept is present in the images of the class on average (mean coefficient).",

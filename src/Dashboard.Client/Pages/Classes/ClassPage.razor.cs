@@ -16,6 +16,7 @@ public sealed partial class ClassPage
     private PointCloud? _cloud;
     private ConceptCard? _concept;
     private IReadOnlyList<int> _lasso = [];
+    private IReadOnlyDictionary<int, string> _images = new Dictionary<int, string>();
     private IReadOnlyList<string> _conceptNames = [];
     private IReadOnlyList<string> _colours = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
@@ -44,6 +45,9 @@ public sealed partial class ClassPage
     public bool? Maps { get; set; }
 
     [Inject]
+    private ITaskService Tasks { get; set; } = default!;
+
+    [Inject]
     private IDialogService Dialogs { get; set; } = default!;
 
     private string ColourMode => PointCloud.Modes.Any(m => m.Value == Colour) ? Colour! : DefaultColour;
@@ -58,7 +62,11 @@ public sealed partial class ClassPage
     protected override string Key => Index.ToString(CultureInfo.InvariantCulture);
 
     /// <inheritdoc/>
-    protected override Task<ClassView?> ReadAsync(CancellationToken cancellation) => Atlas.ClassAsync(Id, Index, cancellation);
+    protected override async Task<ClassView?> ReadAsync(CancellationToken cancellation)
+    {
+        _images = ConceptImages.ByConcept(await Tasks.ListAsync(Id, ConceptImages.Kind, cancellation), Index);
+        return await Atlas.ClassAsync(Id, Index, cancellation);
+    }
 
     /// <inheritdoc/>
     protected override void OnLeaving() => _lasso = [];
