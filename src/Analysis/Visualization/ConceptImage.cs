@@ -51,10 +51,10 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     private const double SideSpread = 0.05;
 
     /// <summary>Mean side of the parts at the start, as a share of the picture.</summary>
-    private const double FirstSide = 0.9;
+    private const double FirstSide = 1.0;
 
     /// <summary>Mean side at the end. Larger than for big pictures: a part of a small picture has few pixels to show.</summary>
-    private const double LastSide = 0.4;
+    private const double LastSide = 0.6;
     private const double LeastSide = 0.05;
     private const double NormalNoise = 0.08;
     private const double UniformNoise = 0.04;
