@@ -11,9 +11,14 @@ public static class FactorizationCatalogue
     public static IReadOnlyList<IFactorizationMethod> All { get; } =
     [
         new NmfFactorization(),
+        new SemiNmfFactorization(),
+        new ConvexNmfFactorization(),
         new SvdFactorization(),
         new PcaFactorization(),
         new KMeansFactorization(),
+        new IcaFactorization(),
+        new DictionaryFactorization(),
+        new MultiplicativeNmfFactorization(),
     ];
 
     /// <summary>A method by its name.</summary>

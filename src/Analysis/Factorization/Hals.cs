@@ -157,7 +157,7 @@ internal static class Hals
     }
 
     /// <summary>A copy of x (b×k×m) after some sweeps of coordinate descent against the right sides and Gram matrices.</summary>
-    private static Tensor Improve(Tensor x, Tensor right, Tensor gram, int sweeps)
+    internal static Tensor Improve(Tensor x, Tensor right, Tensor gram, int sweeps)
     {
         var result = x.contiguous().clone();
         if (x.device.type == DeviceType.CPU)
