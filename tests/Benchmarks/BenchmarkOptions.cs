@@ -42,7 +42,7 @@ internal sealed record BenchmarkOptions
     /// <summary>Sizes of the data sets that memory is compared at.</summary>
     public IReadOnlyList<int> Images { get; init; } = [2_000, 20_000];
 
-    /// <summary>File to write, for generators.</summary>
+    /// <summary>File to write: what a generator makes, or the cluster of each row as text (kmeans).</summary>
     public string? Output { get; init; }
 
     public bool Json { get; init; }

@@ -20,20 +20,29 @@ internal sealed class BenchmarkReport
         return this;
     }
 
-    /// <summary>Adds the median time of several runs, their number, and the process's peak memory so far.</summary>
+    /// <summary>
+    /// Adds the median time of several runs, their number, and the process's peak memory so far; beside it the median processor time of
+    /// all threads, which other work on the machine changes less.
+    /// </summary>
     /// <typeparam name="T">What a run gives.</typeparam>
     /// <param name="options">How many runs.</param>
     /// <param name="run">One run. The result of the last one is returned; earlier ones are disposed.</param>
     public T Measure<T>(BenchmarkOptions options, Func<T> run)
     {
         var seconds = new List<double>();
+        var processor = new List<double>();
+        using var process = Process.GetCurrentProcess();
         var clock = Stopwatch.StartNew();
         T result;
         while (true)
         {
             var started = clock.Elapsed;
+            process.Refresh();
+            var used = process.TotalProcessorTime;
             result = run();
             seconds.Add((clock.Elapsed - started).TotalSeconds);
+            process.Refresh();
+            processor.Add((process.TotalProcessorTime - used).TotalSeconds);
             if (options.Runs > 0 ? seconds.Count >= options.Runs : seconds.Count >= MostRuns || clock.Elapsed > Patience)
             {
                 break;
@@ -42,13 +51,19 @@ internal sealed class BenchmarkReport
             (result as IDisposable)?.Dispose();
         }
 
-        seconds.Sort();
-        var middle = seconds.Count / 2;
-        With("seconds", seconds.Count % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2);
+        With("seconds", Median(seconds));
+        With("processorSeconds", Median(processor));
         With("runs", seconds.Count);
         With("threads", options.Threads > 0 ? options.Threads : Environment.ProcessorCount);
         WithPeak();
         return result;
+    }
+
+    private static double Median(List<double> values)
+    {
+        values.Sort();
+        var middle = values.Count / 2;
+        return values.Count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
     }
 
     public BenchmarkReport WithPeak() => With("peakRssMiB", PeakRssMiB());

@@ -16,41 +16,6 @@ internal static class NumericBenchmarks
     /// <summary>Rows beyond which trustworthiness, quadratic in them, is taken of a subset.</summary>
     private const int MostForQuality = 4000;
 
-    /// <summary>Streamed moments and their eigenvectors; error of the best rank-K copy.</summary>
-    public static BenchmarkReport Svd(BenchmarkOptions options)
-    {
-        var device = options.Prepare();
-        using var scope = NewDisposeScope();
-        var x = BenchmarkData.Matrix(options).to(device);
-        var report = Start("svd", x);
-        using var directions = report.Measure(options, () =>
-        {
-            using var inner = NewDisposeScope();
-            using var moments = new SecondMoments((int)x.shape[1], device);
-            for (long start = 0; start < x.shape[0]; start += Part)
-            {
-                moments.Add(x.narrow(0, start, Math.Min(Part, x.shape[0] - start)));
-            }
-
-            return SingularDirections.FromSecondMoments(moments);
-        });
-        var kept = directions.Vectors.narrow(0, 0, Math.Min(options.Components, directions.Rank)).to(device);
-        return report.With("components", (int)kept.shape[0]).With("rank", directions.Rank).With("relativeError", Error(x, x.to(ScalarType.Float64).mm(kept.t()), kept));
-    }
-
-    /// <summary>k-means with five starts; error of every row replaced by its centroid.</summary>
-    public static BenchmarkReport KMeans(BenchmarkOptions options)
-    {
-        options.Prepare();
-        using var scope = NewDisposeScope();
-        var x = BenchmarkData.Matrix(options);
-        var rows = DenseMatrix.FromTensor(x);
-        var report = Start("kmeans", x);
-        var result = report.Measure(options, () => Analysis.Factorization.KMeans.Fit(rows, Math.Min(options.Components, rows.Rows)));
-        return report.With("components", options.Components).With("iterations", result.Iterations).With("inertia", result.Inertia)
-            .With("relativeError", Math.Sqrt(result.Inertia) / Vectors.Norm(rows.Values));
-    }
-
     /// <summary>Layout by UMAP and how well it keeps neighbourhoods.</summary>
     public static BenchmarkReport Umap(BenchmarkOptions options)
     {

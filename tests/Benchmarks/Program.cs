@@ -1,10 +1,9 @@
 using Analysis;
 using Benchmarks;
 
-var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>
+var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(FactorizationBenchmarks.All)
 {
-    ["svd"] = NumericBenchmarks.Svd,
-    ["kmeans"] = NumericBenchmarks.KMeans,
+    ["kmeans"] = FactorizationBenchmarks.KMeans,
     ["umap"] = NumericBenchmarks.Umap,
     ["nnls"] = NumericBenchmarks.Nnls,
     ["knn"] = NumericBenchmarks.Neighbours,

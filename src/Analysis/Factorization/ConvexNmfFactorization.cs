@@ -97,7 +97,7 @@ public sealed class ConvexNmfFactorization : IFactorizationMethod
                 var wk = w.mm(kernel).to(ScalarType.Float64);
                 var now = norm - (2 * (u.to(ScalarType.Float64) * wk).sum().item<double>())
                     + (gram.to(ScalarType.Float64) * wk.mm(w.to(ScalarType.Float64).t())).sum().item<double>();
-                if (error - now <= tolerance * error)
+                if (double.IsFinite(error) && error - now <= tolerance * error)
                 {
                     break;
                 }

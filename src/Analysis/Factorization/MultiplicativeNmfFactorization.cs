@@ -104,6 +104,6 @@ public sealed class MultiplicativeNmfFactorization : IFactorizationMethod
             denominator.add_(x, alpha: penalty);
         }
 
-        return numerator.div_(denominator.masked_fill_(denominator == 0, ZeroDenominator));
+        return numerator.div(denominator.masked_fill_(denominator == 0, ZeroDenominator));
     }
 }

@@ -51,17 +51,18 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
     public Factors Restore(IReadOnlyDictionary<string, Tensor> state) => new NonNegativeFactors(state.Required("vectors"));
 
     /// <summary>
-    /// Alternates codes and vectors: V = (UᵀU)⁺ UᵀA always; U by sweeps of coordinate descent (each column's exact optimum), or by
-    /// U ← U ∘ √((AVᵀ⁺ + U (VVᵀ)⁻) / (AVᵀ⁻ + U (VVᵀ)⁺)) (Ding et al. 2010, equation 10).
+    /// Alternates: U by sweeps of coordinate descent (each column's exact optimum), or by
+    /// U ← U ∘ √((AVᵀ⁺ + U (VVᵀ)⁻) / (AVᵀ⁻ + U (VVᵀ)⁺)) (Ding et al. 2010, equation 10); then
+    /// V = (UᵀU)⁻¹ UᵀA.
     /// </summary>
     /// <param name="a">n×p.</param>
-    /// <param name="u">Start of Uᵀ, k×n, at least 0; V starts as its least-squares answer unless given.</param>
+    /// <param name="u">Start of Uᵀ, k×n, at least 0.</param>
     /// <param name="limit">Most iterations.</param>
     /// <param name="tolerance">Stops when the squared error has fallen by less than this share of itself twice running; 0 for all iterations.</param>
     /// <param name="multiplicative">The paper's update of U.</param>
     /// <param name="progress">Null for none.</param>
     /// <param name="cancellation">Honoured between iterations.</param>
-    /// <param name="start">V to start from, k×p.</param>
+    /// <param name="start">V to start from, k×p; null for the least-squares answer to U.</param>
     /// <returns>Uᵀ, V and the iterations; belong to the caller's dispose scope.</returns>
     internal static (Tensor U, Tensor V, int Iterations) Run(
         Tensor a, Tensor u, int limit, double tolerance, bool multiplicative, Action<double>? progress, CancellationToken cancellation, Tensor? start = null)
@@ -102,7 +103,11 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
         return u * ((upper / (lower + Guard)) + Guard).sqrt();
     }
 
-    /// <summary>(UᵀU)⁺ UᵀA in float64: a concept without rows gets a vector of zeros.</summary>
-    private static Tensor LeastSquares(Tensor gram, Tensor product) =>
-        torch.linalg.pinv(gram.to(ScalarType.Float64), hermitian: true).mm(product.to(ScalarType.Float64)).to(product.dtype);
+    /// <summary>(UᵀU)⁻¹ UᵀA in float64, with a trace of ridge: a concept without rows gets a vector of zeros.</summary>
+    private static Tensor LeastSquares(Tensor gram, Tensor product)
+    {
+        var square = gram.to(ScalarType.Float64);
+        return torch.linalg.solve(square + (torch.eye(square.shape[0], square.shape[0], ScalarType.Float64, square.device) * Guard), product.to(ScalarType.Float64))
+            .to(product.dtype);
+    }
 }

@@ -45,6 +45,46 @@ public sealed class FactorizationTests
     }
 
     [Theory]
+    [InlineData("semi-nmf", 0)]
+    [InlineData("semi-nmf", 1)]
+    [InlineData("convex-nmf", 0)]
+    public void ConceptsThatAddUpAreFoundAmongSignedActivations(string method, double multiplicative)
+    {
+        using var scope = NewDisposeScope();
+        var (a, planted) = Mixed(240, 30, 4);
+        var parameters = new Dictionary<string, double> { ["tolerance"] = 1e-9 };
+        if (method == "semi-nmf")
+        {
+            parameters["multiplicative"] = multiplicative;
+        }
+
+        using var factors = FactorizationCatalogue.Get(method).Fit(a, new FactorizationOptions { Components = 4, MaximumIterations = 1500, Seed = 3, Parameters = parameters });
+        var cosine = Assignment.MeanMatchedCosine(DenseMatrix.FromTensor(planted), DenseMatrix.FromTensor(factors.Vectors));
+        Assert.True(cosine > 0.98, $"cosine {cosine}");
+        Assert.True(factors.Encode(a).min().item<double>() >= 0);
+        var error = RelativeError(a, factors);
+        Assert.True(error < 0.05, $"error {error} after {factors.Iterations} iterations, cosine {cosine}");
+        if (factors is MixtureFactors mixture)
+        {
+            Assert.True(mixture.Mixtures.min().item<double>() >= 0);
+            Close.Absolute(Close.Values(factors.Vectors), Close.Values(mixture.Mixtures.mm(a.index_select(0, mixture.Rows))), 1e-8, "V = WA");
+        }
+    }
+
+    [Fact]
+    public void ConvexNmfOfManyRowsUsesAPartOfThem()
+    {
+        using var scope = NewDisposeScope();
+        var (a, planted) = Mixed(900, 25, 4);
+        var options = new FactorizationOptions { Components = 4, Parameters = new Dictionary<string, double> { ["most-rows"] = 200 } };
+        using var factors = (MixtureFactors)FactorizationCatalogue.Get("convex-nmf").Fit(a, options);
+        Assert.Equal([4, 200], factors.Mixtures.shape);
+        Assert.Equal(200, factors.Rows.unique(true).output.numel());
+        var cosine = Assignment.MeanMatchedCosine(DenseMatrix.FromTensor(planted), DenseMatrix.FromTensor(factors.Vectors));
+        Assert.True(cosine > 0.95, $"cosine {cosine}");
+    }
+
+    [Theory]
     [InlineData("svd")]
     [InlineData("pca")]
     public void OrthogonalDirectionsAreFound(string method)
@@ -327,6 +367,18 @@ public sealed class FactorizationTests
         var u = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < 0.4).to(ScalarType.Float64);
         var a = u.mm(v) + (rand([n, p], ScalarType.Float64, generator: random) * noise);
         return (a.to(type).MoveToOuterDisposeScope(), v.to(type).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Signed rows in which one unit vector leads and others are mixed in, and the vectors: what semi-NMF can find, as its answer is not unique otherwise.</summary>
+    private static (Tensor A, Tensor Vectors) Mixed(int n, int p, int k)
+    {
+        using var scope = NewDisposeScope();
+        using var random = new Generator(21);
+        var v = NonNegativeFactors.UnitRows(randn([k, p], ScalarType.Float64, generator: random));
+        var lead = eye(k, k, ScalarType.Float64).index_select(0, arange(n) % k) * (rand([n, 1], ScalarType.Float64, generator: random) + 0.5);
+        var other = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < 0.25).to(ScalarType.Float64);
+        var a = (lead + (other * 0.5)).mm(v) + (randn([n, p], ScalarType.Float64, generator: random) * 0.002);
+        return (a.MoveToOuterDisposeScope(), v.MoveToOuterDisposeScope());
     }
 
     private static Dictionary<string, double> Tight(string method) =>

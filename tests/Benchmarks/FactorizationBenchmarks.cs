@@ -1,0 +1,66 @@
+using Analysis.Factorization;
+using Analysis.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Benchmarks;
+
+/// <summary>Time, memory and error of the factorisation methods on one matrix.</summary>
+internal static class FactorizationBenchmarks
+{
+    private const int Part = 4096;
+
+    /// <summary>A benchmark per method of the catalogue, by its name; k-means has its own.</summary>
+    public static IEnumerable<KeyValuePair<string, Func<BenchmarkOptions, BenchmarkReport>>> All =>
+        FactorizationCatalogue.All.Where(m => m.Info.Name != "kmeans").Select(m => KeyValuePair.Create<string, Func<BenchmarkOptions, BenchmarkReport>>(m.Info.Name, o => Fit(m, o)));
+
+    /// <summary>
+    /// Lloyd from rows at even distances, so that another program can start from the same: row i n / k for i = 0..k−1. The share of
+    /// distances that were computed is given beside.
+    /// </summary>
+    public static BenchmarkReport KMeans(BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        var (n, k) = (x.shape[0], (int)Math.Min(options.Components, x.shape[0]));
+        var initial = DenseMatrix.FromTensor(x.index_select(0, tensor(Enumerable.Range(0, k).Select(i => i * n / k).ToArray(), device: device)));
+        var report = Start("kmeans", x);
+        var result = report.Measure(options, () => KMeansFactorization.Lloyd(x, initial));
+        if (options.Output is { } path)
+        {
+            File.WriteAllLines(path, result.Labels.Select(l => l.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        }
+
+        return report.With("components", k).With("iterations", result.Iterations).With("inertia", result.Inertia)
+            .With("relativeError", Math.Sqrt(result.Inertia) / x.to(ScalarType.Float64).norm().item<double>());
+    }
+
+    private static BenchmarkReport Fit(IFactorizationMethod method, BenchmarkOptions options)
+    {
+        var device = options.Prepare();
+        using var scope = NewDisposeScope();
+        var x = BenchmarkData.Matrix(options).to(device);
+        var report = Start(method.Info.Name, x);
+        using var factors = report.Measure(options, () => method.Fit(x, new FactorizationOptions { Components = options.Components }));
+        return report.With("components", factors.Components).With("iterations", factors.Iterations).With("relativeError", Error(x, factors));
+    }
+
+    private static BenchmarkReport Start(string name, Tensor x) =>
+        new BenchmarkReport(name).With("rows", x.shape[0]).With("columns", x.shape[1]).With("device", x.device.type == DeviceType.CUDA ? "cuda" : "cpu");
+
+    /// <summary>||A − decode(encode(A))|| / ||A||, Frobenius, in parts.</summary>
+    private static double Error(Tensor x, Factors factors)
+    {
+        double error = 0, norm = 0;
+        for (long start = 0; start < x.shape[0]; start += Part)
+        {
+            using var scope = NewDisposeScope();
+            var rows = x.narrow(0, start, Math.Min(Part, x.shape[0] - start));
+            error += (rows.to(ScalarType.Float64) - factors.Decode(factors.Encode(rows)).to(ScalarType.Float64)).pow(2).sum().item<double>();
+            norm += rows.to(ScalarType.Float64).pow(2).sum().item<double>();
+        }
+
+        return Math.Sqrt(error / norm);
+    }
+}
