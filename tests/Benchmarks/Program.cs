@@ -1,9 +1,9 @@
 using Analysis;
 using Benchmarks;
 
-var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(FactorizationBenchmarks.All)
+var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(DecompositionBenchmarks.All)
 {
-    ["kmeans"] = FactorizationBenchmarks.KMeans,
+    ["kmeans"] = DecompositionBenchmarks.KMeans,
     ["umap"] = NumericBenchmarks.Umap,
     ["nnls"] = NumericBenchmarks.Nnls,
     ["knn"] = NumericBenchmarks.Neighbours,

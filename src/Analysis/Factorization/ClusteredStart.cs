@@ -10,6 +10,7 @@ internal static class ClusteredStart
     /// <summary>Added to the indicators so that no coefficient starts at zero, where multiplicative updates would leave it.</summary>
     private const double Softening = 0.2;
     private const int Steps = 30;
+    private const int Starts = 5;
 
     /// <summary>Uᵀ, k×n: 1.2 for the row's group, 0.2 elsewhere. With more concepts than rows the others start from random numbers.</summary>
     public static Tensor Codes(Tensor a, int k, int seed, CancellationToken cancellation)
@@ -18,8 +19,14 @@ internal static class ClusteredStart
         var n = (int)a.shape[0];
         var random = new SplitMix64(unchecked((ulong)seed));
         var groups = Math.Min(k, n);
-        var fit = KMeansFactorization.Lloyd(a, KMeansFactorization.PlusPlus(a, groups, ref random), Steps, 1e-4, null, cancellation);
-        var labels = torch.tensor(Array.ConvertAll(fit.Labels, l => (long)l), device: a.device).unsqueeze(0);
+        KMeansResult? fit = null;
+        for (var start = 0; start < Starts; start++)
+        {
+            var found = KMeansFactorization.Lloyd(a, KMeansFactorization.PlusPlus(a, groups, ref random), Steps, 1e-4, null, cancellation);
+            fit = fit is null || found.Inertia < fit.Inertia ? found : fit;
+        }
+
+        var labels = torch.tensor(Array.ConvertAll(fit!.Labels, l => (long)l), device: a.device).unsqueeze(0);
         var u = torch.full([k, n], Softening, a.dtype, a.device);
         u.scatter_add_(0, labels, torch.ones([1, n], a.dtype, a.device));
         for (var j = groups; j < k; j++)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Benchmarks;
 
 /// <summary>Time, memory and error of the factorisation methods on one matrix.</summary>
-internal static class FactorizationBenchmarks
+internal static class DecompositionBenchmarks
 {
     private const int Part = 4096;
 
