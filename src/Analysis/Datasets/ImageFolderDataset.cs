@@ -45,7 +45,11 @@ internal sealed class ImageFolderDataset : IDataset
         return name.Length == 0 ? root : name;
     }
 
-    public static ImageFolderDataset Open(string root, CancellationToken cancellation)
+    /// <summary>Lists the images below a folder.</summary>
+    /// <param name="root">The folder.</param>
+    /// <param name="cancellation">Ends the scan.</param>
+    /// <param name="flat">Take all images, in any nesting, and no folder as a class.</param>
+    public static ImageFolderDataset Open(string root, CancellationToken cancellation, bool flat = false)
     {
         var files = new List<FoundFile>();
         var skipped = new List<SkippedFile>();
@@ -72,7 +76,7 @@ internal sealed class ImageFolderDataset : IDataset
         }
 
         // Class folders count as such only where one holds an image: a flat folder may have an empty folder beside its images.
-        var classFolders = files.Exists(static f => f.Path.Contains('/'));
+        var classFolders = !flat && files.Exists(static f => f.Path.Contains('/'));
         if (classFolders)
         {
             var beside = files.FindAll(static f => !f.Path.Contains('/'));
