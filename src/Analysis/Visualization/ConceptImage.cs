@@ -56,6 +56,9 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     /// <summary>Mean side at the end. Larger than for big pictures: a part of a small picture has few pixels to show.</summary>
     private const double LastSide = 0.6;
     private const double LeastSide = 0.05;
+
+    /// <summary>Steps from the start without any gradient after which there is no hope.</summary>
+    private const int MostSilentSteps = 16;
     private const double NormalNoise = 0.08;
     private const double UniformNoise = 0.04;
 
@@ -85,6 +88,7 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         var weight = zeros([options.Size, options.Size], ScalarType.Float64);
         using var optimiser = new Nadam(options.Maco ? MacoRate : FourierRate);
         ConceptImageState? state = null;
+        var silent = 0;
         for (var step = 1; step <= options.Steps; step++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -99,7 +103,9 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
             autograd.backward([(image * pull).sum()], inputs: [leaf]);
             var gradient = leaf.grad!;
             var value = objective.cpu().item<float>();
-            if (!float.IsFinite(value) || (step == 1 && gradient.abs().max().cpu().item<float>() == 0))
+            // Rectified channels may be silent in one set of parts and not in the next; the noise may wake them.
+            silent = silent >= 0 && gradient.abs().max().cpu().item<float>() == 0 ? silent + 1 : -1;
+            if (!float.IsFinite(value) || silent >= MostSilentSteps)
             {
                 throw new AnalysisException(
                     $"No picture can be made: the objective is {value} and gives no direction to go.", "Choose another concept, or another seed for another start.");

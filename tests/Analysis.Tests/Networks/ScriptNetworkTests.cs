@@ -50,6 +50,25 @@ public sealed class ScriptNetworkTests
         Assert.Equal([2L, 3L], logits.shape);
     }
 
+    [Theory]
+    [InlineData("in_sequence.ts.pt", "relu")]
+    [InlineData("in_sequence.ts.pt", "fc")]
+    [InlineData("in_sequence.ts.pt", "output")]
+    [InlineData("not_in_sequence.ts.pt", "output")]
+    public void AScriptIsDifferentiableDownToItsImages(string file, string layer)
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        using var network = Load(folder, file);
+        var batch = (arange(2 * 3 * 16 * 20, ScalarType.Float32) * 0.37f).cos().view(2, 3, 16, 20);
+        var leaf = batch.clone().requires_grad_(true);
+        var activation = network.Backbone(leaf, layer);
+        Assert.Equal(4, activation.dim());
+        Assert.InRange((activation.detach().flatten(1) - network.Forward(batch, [layer]).Activations[0].flatten(1)).abs().max().item<float>(), 0, 1e-6);
+        autograd.backward([activation.square().sum()], inputs: [leaf]);
+        Assert.True(leaf.grad!.abs().sum().item<float>() > 0);
+    }
+
     [Fact]
     public void AScriptThatDoesNotFitItsSidecarIsRefused()
     {

@@ -102,6 +102,18 @@ public sealed class ConceptImageTests
     }
 
     [Fact]
+    public void A_concept_that_nothing_can_excite_is_told_so()
+    {
+        using var network = new ColourNetwork();
+        using var scope = NewDisposeScope();
+        var image = new ConceptImage(network, "colours", new double[3], new double[3], new ConceptImageOptions { Maco = false, Size = 32, Steps = 40, Crops = 2 });
+        var steps = 0;
+        var fault = Assert.Throws<AnalysisException>(() => image.Run(null, _ => { }, 8, s => steps = s, Stop));
+        Assert.Contains("no direction to go", fault.Message);
+        Assert.InRange(steps, 8, 30);
+    }
+
+    [Fact]
     public void A_contrast_is_measured_from_the_mean()
     {
         using var network = new ColourNetwork();
@@ -111,6 +123,23 @@ public sealed class ConceptImageTests
         Assert.Equal(-0.25 / Math.Sqrt(2), contrast.Strength(grey)[0], 5);
         var part = new ConceptImage(network, "colours", new double[] { 1, 1, 0 }, new double[] { 0.5, 0.25, 0 }, new ConceptImageOptions());
         Assert.Equal(1 / Math.Sqrt(2), part.Strength(grey)[0], 5);
+    }
+
+    [Fact]
+    public void A_picture_for_a_network_of_224_pixels_takes_a_bearable_time()
+    {
+        var path = TestData.Require("mobilenet_v1_tiny200", "mobilenet_v1_tiny200.safetensors");
+        using var network = NetworkLoader.Load(path, null, CPU);
+        using var scope = NewDisposeScope();
+        var layer = network.Layers.First(l => l.Suggested);
+        double[] vector = [.. Enumerable.Range(0, layer.Channels).Select(c => c % 5 == 0 ? 1.0 : 0)];
+        var image = new ConceptImage(network, layer.Name, vector, new double[layer.Channels], new ConceptImageOptions { Maco = false, Steps = 6, Crops = 8 });
+        var objectives = new List<double>();
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        image.Run(null, s => objectives.Add(s.Objective), 1, _ => { }, Stop);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{watch.Elapsed.TotalSeconds / 6:0.00} s a step, objective {string.Join(", ", objectives.Select(o => o.ToString("0.000", System.Globalization.CultureInfo.InvariantCulture)))}");
+        Assert.True(objectives[^1] > objectives[0], "the objective did not rise");
+        Assert.True(watch.Elapsed.TotalSeconds / 6 < 20, $"{watch.Elapsed.TotalSeconds / 6:0.0} s a step");
     }
 
     /// <summary>Its three channels are the colours of the picture, in [0, 1]; optionally of the left half only.</summary>

@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Text.Json;
 using Analysis.Atlas;
 using Analysis.Imaging;
+using Analysis.Networks;
 using Analysis.Networks.Files;
 using Analysis.Numerics;
 using Analysis.Visualization;
@@ -29,8 +29,6 @@ public sealed class ConceptImageTask : IAnalysisTask
     /// <summary>Opacity is full from this share of the picture's weights upwards, so that single points do not hide the rest.</summary>
     private const double FullOpacity = 0.9;
 
-    private static readonly string[] Names = ["class", "concept", "size", "steps", "crops", "seed", "method"];
-
     /// <inheritdoc/>
     public string Kind => KindName;
 
@@ -40,22 +38,8 @@ public sealed class ConceptImageTask : IAnalysisTask
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
     {
-        foreach (var property in parameters.EnumerateObject())
-        {
-            if (!Names.Contains(property.Name))
-            {
-                var name = property.Name.Length <= 40 ? property.Name : property.Name[..40];
-                throw new AnalysisException($"The parameter '{name}' is not known.", $"Use {string.Join(", ", Names)}.");
-            }
-        }
-
-        var method = parameters.TryGetProperty("method", out var given) ? given.ValueKind == JsonValueKind.String ? given.GetString() : given.GetRawText() : "maco";
-        if (method is not ("maco" or "fourier"))
-        {
-            throw new AnalysisException($"The method '{(method?.Length > 40 ? method[..40] : method)}' is not known.", "Choose maco or fourier.");
-        }
-
-        var size = Number(parameters, "size", 96, 32, 224);
+        var given = new TaskParameters(Kind, parameters, "class", "concept", "size", "steps", "crops", "seed", "method");
+        var size = given.Integer("size", 96, 32, 224);
         if (size % 2 != 0)
         {
             throw new AnalysisException($"The size {size} is odd.", "Choose an even size from 32 to 224.");
@@ -63,13 +47,13 @@ public sealed class ConceptImageTask : IAnalysisTask
 
         return JsonSerializer.Serialize(
             new Parameters(
-                Number(parameters, "class", null, 0, int.MaxValue),
-                Number(parameters, "concept", null, 0, int.MaxValue),
+                given.Integer("class", null, 0, int.MaxValue),
+                given.Integer("concept", null, 0, int.MaxValue),
                 size,
-                Number(parameters, "steps", 128, 1, 1024),
-                Number(parameters, "crops", 8, 1, 64),
-                Number(parameters, "seed", 0, 0, int.MaxValue),
-                method),
+                given.Integer("steps", 128, 1, 1024),
+                given.Integer("crops", 8, 1, 64),
+                given.Integer("seed", 0, 0, int.MaxValue),
+                given.Choice("method", "maco", ["maco", "fourier"])),
             AnalysisJson.Line);
     }
 
@@ -79,6 +63,12 @@ public sealed class ConceptImageTask : IAnalysisTask
         var wanted = JsonSerializer.Deserialize<Parameters>(parameters, AnalysisJson.Options)!;
         var (atlas, index) = Find(context.ResultFolder, wanted);
         observer.OnProgress(new TaskProgress(0, wanted.Steps, "Opening the analysis"));
+        if (context.Plan.Network is RecordedNetwork)
+        {
+            throw new AnalysisException(
+                "The analysis is of activations from a file: there is no network that could show what a picture does to them.", "Analyse the network itself on images, then ask again.");
+        }
+
         using var scope = NewDisposeScope();
         var vector = Vector(context.ResultFolder, wanted.Class, index);
         if (vector.Length != context.Plan.Layer.Channels)
@@ -123,20 +113,6 @@ public sealed class ConceptImageTask : IAnalysisTask
             [.. curve.Select(Rounding.Significant)]);
         AtomicFile.WriteText(Path.Combine(folder, TaskRunner.ResultFile), JsonSerializer.Serialize(result, AnalysisJson.Options));
         File.Delete(Path.Combine(folder, PreviewFile));
-    }
-
-    private static int Number(JsonElement parameters, string name, int? standard, int least, int most)
-    {
-        if (!parameters.TryGetProperty(name, out var given))
-        {
-            return standard ?? throw new AnalysisException($"The parameter '{name}' is missing.", $"Give '{name}', a whole number from {least}.");
-        }
-
-        return given.ValueKind == JsonValueKind.Number && given.TryGetInt32(out var number) && number >= least && number <= most
-            ? number
-            : throw new AnalysisException(
-                $"The parameter '{name}' is {(given.GetRawText().Length <= 40 ? given.GetRawText() : "something long")}.",
-                most == int.MaxValue ? $"Give a whole number from {least}." : string.Create(CultureInfo.InvariantCulture, $"Give a whole number from {least} to {most}."));
     }
 
     private static (ClassAtlas Atlas, int Index) Find(string resultFolder, Parameters wanted)
