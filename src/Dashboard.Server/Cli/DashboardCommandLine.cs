@@ -30,6 +30,7 @@ internal static class DashboardCommandLine
         ServeCommand.AddTo(root);
         root.Subcommands.Add(AnalyzeCommand.Create());
         root.Subcommands.Add(ExtractCommand.Create());
+        root.Subcommands.Add(CompareCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
         root.Subcommands.Add(WorkerCommand.Create());

@@ -105,7 +105,7 @@ public sealed record ComparisonCell
     /// <summary>The classes one by one, in the order of <see cref="ComparisonResult.Classes"/>; null figures where it could not be fitted.</summary>
     public required IReadOnlyList<ExtractionFigures?> ByClass { get; init; }
 
-    /// <summary>Why it could not be fitted in some class, with the remedy; null where it could in all.</summary>
+    /// <summary>Why it could not be fitted in some class, with the remedy; or what limits its figures; null for nothing.</summary>
     public string? Problem { get; init; }
 }
 
@@ -158,7 +158,7 @@ public sealed record FaithfulnessComparison
     /// <summary>Method whose concepts were weighed.</summary>
     public required string Method { get; init; }
 
-    /// <summary>Number of concepts k; the least over the classes where a method gave fewer.</summary>
+    /// <summary>Number of concepts k that was asked for; curves of classes for which the method gave fewer are stretched to it.</summary>
     public required int Components { get; init; }
 
     /// <summary>Images that were judged, over all classes.</summary>

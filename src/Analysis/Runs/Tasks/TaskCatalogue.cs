@@ -6,6 +6,7 @@ public static class TaskCatalogue
     /// <summary>The kinds.</summary>
     public static IReadOnlyList<IAnalysisTask> All { get; } =
     [
+        new CompareTask(),
         new ConceptImageTask(),
         new DecomposeTask(),
         new AttributionMapTask(),
