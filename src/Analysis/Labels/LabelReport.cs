@@ -81,6 +81,9 @@ public sealed record LabelEntry
     /// <summary>Channel of a neuron; rank of a concept in its class.</summary>
     public required int Index { get; init; }
 
+    /// <summary>Identifier of a concept in the analysis; null for a neuron.</summary>
+    public int? Concept { get; init; }
+
     /// <summary>Class index of a concept; null for a neuron.</summary>
     public int? Class { get; init; }
 

@@ -129,4 +129,14 @@ public static class Format
 
     /// <summary>A number for CSS and SVG: invariant, at most three decimals.</summary>
     public static string Css(double value) => (double.IsFinite(value) ? value : 0).ToString("0.###", C);
+
+    /// <summary>An area under the ROC curve: three digits after the point.</summary>
+    public static string Auc(double value) => double.IsFinite(value) ? value.ToString("0.000", C) : "–";
+
+    /// <summary>A number with its sign.</summary>
+    public static string Signed(double value) => (value > 0 ? "+" : value < 0 ? "−" : "") + Number(Math.Abs(value));
+
+    /// <summary>A p-value from its logarithm: "0.03", "1e−12".</summary>
+    public static string PowerOfTen(double log10) =>
+        log10 > -3 ? Math.Pow(10, Math.Min(0, log10)).ToString("0.###", C) : "1e−" + Math.Floor(-log10).ToString("N0", C);
 }

@@ -40,6 +40,11 @@ public static class Glossary
         ["trustworthiness"] = "How far neighbours on the drawing are neighbours in truth: 1 is perfect.",
         ["confusion"] = "What images of this class are mistaken for, with the number of images.",
         ["confounded"] = "Something off the object, such as a mark or a border, drives the decision: a likely shortcut.",
+        ["formula length"] = "How many known concepts a label may join by AND, OR and NOT. Longer ones fit better, and chance fits better too: compare the tested AUC.",
+        ["held-out auc"] = "How well the activation tells images that fulfil the label from those that do not, on the half of the images that the search did not see: 0.5 is chance, 1 is perfect.",
+        ["corrected p"] = "How likely so high an AUC is by chance, corrected for the number of units that were tested (Holm). Below 0.05 counts as significant.",
+        ["artefact"] = "Something a network should have no use for, such as a watermark or the brightness. Units that follow it are flagged.",
+        ["circuit contribution"] = "What the neuron adds to the class's score in its own images over other images: its weight times the difference of its mean activations.",
         ["direction"] = "The singular direction of the layer's activations that the concept came from.",
     };
 

@@ -24,6 +24,9 @@ public static class PageUrls
     /// <summary>A concept.</summary>
     public static string Concept(string id, int concept) => FormattableString.Invariant($"/analyses/{id}/concepts/{concept}");
 
+    /// <summary>Labels of neurons and concepts; unit is <c>n12</c> or <c>c30</c>.</summary>
+    public static string Labels(string id, string? unit = null) => $"/analyses/{id}/labels" + (unit is null ? "" : $"?unit={unit}");
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 

@@ -30,7 +30,7 @@ public sealed class LabelTask : IAnalysisTask
     public string Kind => "label";
 
     /// <inheritdoc/>
-    public int Version => 1;
+    public int Version => 2;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
@@ -206,25 +206,26 @@ public sealed class LabelTask : IAnalysisTask
             : null;
     }
 
-    private sealed record Unit(string Kind, int Index, int? Class, string? ClassName, float[]? Vector);
+    private sealed record Unit(string Kind, int Index, int? Concept, int? Class, string? ClassName, float[]? Vector);
 
     private static List<Unit> Units(TaskContext context, LabelRequest request)
     {
         var units = new List<Unit>();
         if (request.Units != "concepts")
         {
-            units.AddRange(Enumerable.Range(0, context.Plan.Layer.Channels).Select(c => new Unit("neuron", c, null, null, null)));
+            units.AddRange(Enumerable.Range(0, context.Plan.Layer.Channels).Select(c => new Unit("neuron", c, null, null, null, null)));
         }
 
         if (request.Units != "neurons")
         {
             foreach (var description in context.Classes.Select(c => c.Description))
             {
+                var atlas = JsonSerializer.Deserialize<ClassAtlas>(File.ReadAllText(ClassArraysFile.AtlasPathOf(context.ResultFolder, description.Index)), AnalysisJson.Line)!;
                 using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(context.ResultFolder, description.Index));
                 var shape = file.Entry("concept_vectors").Shape;
                 for (var i = 0; i < shape[0]; i++)
                 {
-                    units.Add(new Unit("concept", i, description.Index, description.DisplayName, file.Span<float>("concept_vectors").Slice(i * (int)shape[1], (int)shape[1]).ToArray()));
+                    units.Add(new Unit("concept", i, atlas.Concepts[i].Id, description.Index, description.DisplayName, file.Span<float>("concept_vectors").Slice(i * (int)shape[1], (int)shape[1]).ToArray()));
                 }
             }
         }
@@ -285,7 +286,7 @@ public sealed class LabelTask : IAnalysisTask
 
     private static LabelEntry Evidence(Unit unit, UnitLabel label, LabelMatrix labels, double[] activation)
     {
-        var entry = new LabelEntry { Kind = unit.Kind, Index = unit.Index, Class = unit.Class, ClassName = unit.ClassName };
+        var entry = new LabelEntry { Kind = unit.Kind, Index = unit.Index, Concept = unit.Concept, Class = unit.Class, ClassName = unit.ClassName };
         if (label.Formula is not { } formula)
         {
             return entry;

@@ -1,0 +1,76 @@
+using Dashboard.Client.Contracts;
+
+namespace Dashboard.Client.State;
+
+/// <summary>What labels are made of, as in the address; equal queries are answered by one stored result.</summary>
+/// <param name="Source">Sources in their fixed order, separated by commas.</param>
+/// <param name="Length">Most concepts in a formula.</param>
+/// <param name="Negative">Whether what units are low on is labelled.</param>
+public sealed record LabelQuery(string Source = "classes,hierarchy,attributes,metadata", int Length = LabelQuery.DefaultLength, bool Negative = false)
+{
+    /// <summary>Longest formula where none is chosen.</summary>
+    public const int DefaultLength = 3;
+
+    /// <summary>Sources that can be chosen.</summary>
+    public static IReadOnlyList<(string Value, string Text)> AllSources { get; } =
+        [("classes", "Classes"), ("hierarchy", "Groups of classes"), ("attributes", "Attributes"), ("metadata", "Brightness, colour, noise")];
+
+    /// <summary>Choices of units to show.</summary>
+    public static IReadOnlyList<(string Value, string Text)> Shows { get; } =
+        [("all", "All units"), ("neurons", "Neurons"), ("concepts", "Concepts"), ("significant", "With a significant label"), ("flagged", "That follow an artefact")];
+
+    /// <summary>Chosen sources.</summary>
+    public IReadOnlyList<string> Sources => Source.Split(',', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Parameters of the task.</summary>
+    public object Parameters => new { sources = Sources, length = Length, negative = Negative };
+
+    /// <summary>From the address; what is not possible becomes the default.</summary>
+    public static LabelQuery From(string? sources, int? length, bool? negative)
+    {
+        var chosen = sources?.Split(',') ?? [];
+        var known = AllSources.Select(s => s.Value).Where(s => chosen.Contains(s)).ToArray();
+        return new LabelQuery(known.Length == 0 ? new LabelQuery().Source : string.Join(',', known), length is >= 1 and <= 5 ? length.Value : DefaultLength, negative ?? false);
+    }
+
+    /// <summary>The sources with one added or taken away.</summary>
+    public IReadOnlyList<string> Toggle(string source) => [.. AllSources.Select(s => s.Value).Where(s => Sources.Contains(s) != (s == source))];
+
+    /// <summary>Units that match, clearest label first.</summary>
+    /// <param name="units">All units.</param>
+    /// <param name="search">Words that must occur in the label or the name; null for all.</param>
+    /// <param name="show">One of <see cref="Shows"/>.</param>
+    public static IEnumerable<UnitView> Filter(IEnumerable<UnitView> units, string? search, string? show)
+    {
+        var words = (search ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return units
+            .Where(u => show switch
+            {
+                "neurons" => u.Kind == "neuron",
+                "concepts" => u.Kind == "concept",
+                "significant" => u.Significant,
+                "flagged" => u.Spurious.Count > 0,
+                _ => true,
+            })
+            .Where(u => words.All(w => (u.Label ?? "").Contains(w, StringComparison.OrdinalIgnoreCase) || u.Title.Contains(w, StringComparison.OrdinalIgnoreCase)))
+            .OrderByDescending(u => u.Significant)
+            .ThenByDescending(u => Math.Abs((u.HeldOutAuc ?? 0.5) - 0.5))
+            .ThenBy(u => u.Kind)
+            .ThenBy(u => u.Concept ?? u.Index);
+    }
+
+    /// <summary>Known concepts with the number of significant labels that name them, most used first.</summary>
+    public static IReadOnlyList<(LabelSource Concept, int Used)> Uses(LabelView labels)
+    {
+        var used = new int[labels.Concepts.Count];
+        foreach (var unit in labels.Units.Where(u => u.Significant))
+        {
+            foreach (var literal in unit.Literals.Select(l => l.Concept).Distinct())
+            {
+                used[literal]++;
+            }
+        }
+
+        return [.. labels.Concepts.Zip(used).OrderByDescending(c => c.Second).ThenByDescending(c => c.First.Samples)];
+    }
+}
