@@ -9,7 +9,7 @@ internal sealed record BenchmarkOptions
 {
     public const string Usage =
         "[--input FILE.npy|.npz|.safetensors|FOLDER] [--array NAME] [--components K] [--rows N] [--columns C] [--runs R] [--threads T] [--device cpu|cuda] "
-        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--output FILE] [--json]";
+        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--output FILE] [--set NAME=VALUE,...] [--json]";
 
     /// <summary>Matrix file, or folder of images for decode and resize; null for made-up data.</summary>
     public string? Input { get; init; }
@@ -45,6 +45,9 @@ internal sealed record BenchmarkOptions
     /// <summary>File to write: what a generator makes, or the cluster of each row as text (kmeans).</summary>
     public string? Output { get; init; }
 
+    /// <summary>Parameters of a factorisation method by name; <c>iterations</c> limits these, <c>seed</c> sets the seed.</summary>
+    public IReadOnlyDictionary<string, double> Parameters { get; init; } = new Dictionary<string, double>();
+
     public bool Json { get; init; }
 
     public static BenchmarkOptions Parse(string[] arguments)
@@ -78,6 +81,7 @@ internal sealed record BenchmarkOptions
                 "--dataset" => options with { Dataset = value },
                 "--network" => options with { Network = value },
                 "--layer" => options with { Layer = value },
+                "--set" => options with { Parameters = value.Split(',').Select(v => v.Split('=')).ToDictionary(v => v[0], v => double.Parse(v[^1], CultureInfo.InvariantCulture)) },
                 "--output" => options with { Output = value },
                 "--limit" => options with { Limit = Number(name, value) },
                 "--images" => options with { Images = [.. value.Split(',').Select(v => Number(name, v))] },

@@ -42,7 +42,14 @@ internal static class DecompositionBenchmarks
         using var scope = NewDisposeScope();
         var x = BenchmarkData.Matrix(options).to(device);
         var report = Start(method.Info.Name, x);
-        using var factors = report.Measure(options, () => method.Fit(x, new FactorizationOptions { Components = options.Components }));
+        var asked = new FactorizationOptions
+        {
+            Components = options.Components,
+            MaximumIterations = (int)options.Parameters.GetValueOrDefault("iterations"),
+            Seed = (int)options.Parameters.GetValueOrDefault("seed"),
+            Parameters = options.Parameters.Where(p => p.Key is not ("iterations" or "seed")).ToDictionary(),
+        };
+        using var factors = report.Measure(options, () => method.Fit(x, asked));
         return report.With("components", factors.Components).With("iterations", factors.Iterations).With("relativeError", Error(x, factors));
     }
 

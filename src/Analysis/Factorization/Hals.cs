@@ -43,6 +43,9 @@ internal static class Hals
     /// <summary>A sweep that changes the tile by less than this share of the first one is the last.</summary>
     private const double SweepTolerance = 0.01;
 
+    /// <summary>Sweeps from coefficients of zero.</summary>
+    private const int FirstSweeps = 30;
+
     /// <summary>Improves U and V.</summary>
     /// <param name="a">A, b×n×p: b problems at once. Rows of zeros may pad a problem.</param>
     /// <param name="u">Start of Uᵀ, b×k×n, at least 0.</param>
@@ -72,10 +75,10 @@ internal static class Hals
             cancellation.ThrowIfCancellationRequested();
             using var inner = torch.NewDisposeScope();
 
-            var un = Improve(uy, vy.bmm(transposed), WithPenalty(vy.bmm(vy.transpose(1, 2)), settings.CodesPenalty), settings.Sweeps);
+            var un = Improve(uy, Product(vy, transposed), WithPenalty(Product(vy, vy.transpose(1, 2)), settings.CodesPenalty), settings.Sweeps);
             var ue = settings.Extrapolate ? Ahead(un, u, state) : un;
-            var codesGram = ue.bmm(ue.transpose(1, 2));
-            var product = ue.bmm(a);
+            var codesGram = Product(ue, ue.transpose(1, 2));
+            var product = Product(ue, a);
             var vn = Improve(vy, product, WithPenalty(codesGram, settings.VectorsPenalty), settings.Sweeps);
             var errors = Errors(norm, product, codesGram, ue, vn, settings);
             iteration++;
@@ -103,6 +106,24 @@ internal static class Hals
 
         return (u.MoveToOuterDisposeScope(), v.MoveToOuterDisposeScope(), iteration);
     }
+
+    /// <summary>Codes for fixed vectors, close to optimal: Uᵀ, b×k×n; belongs to the caller's dispose scope.</summary>
+    public static Tensor Codes(Tensor a, Tensor v)
+    {
+        using var scope = torch.NewDisposeScope();
+        var zeros = torch.zeros([v.shape[0], v.shape[1], a.shape[1]], a.dtype, a.device);
+        return Improve(zeros, Product(v, a.transpose(1, 2)), Product(v, v.transpose(1, 2)), FirstSweeps).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>||A − UV||² of one problem for codes Uᵀ (1×k×n).</summary>
+    public static double SquaredError(Tensor a, Tensor u, Tensor v)
+    {
+        using var scope = torch.NewDisposeScope();
+        return Errors(SquaredNorm(a), Product(u, a), Product(u, u.transpose(1, 2)), u, v, new HalsSettings { Iterations = 0 })[0];
+    }
+
+    /// <summary>Batched product; a single one takes the path of plain matrices, which is quicker.</summary>
+    private static Tensor Product(Tensor x, Tensor y) => x.shape[0] == 1 ? x[0].mm(y[0]).unsqueeze(0) : x.bmm(y);
 
     /// <summary>||A||² per problem, in float64 without a copy of the rows in it.</summary>
     private static double[] SquaredNorm(Tensor a)

@@ -13,7 +13,7 @@ internal static class NmfParameters
     [
         new(RandomStart, 0, 0, 1, "1 starts from random numbers, 0 from the singular vectors (NNDSVDa); with more concepts than rows or columns the start is always random."),
         new(Alpha, 0, 0, 100, "Penalty on large coefficients and vectors, per entry of the activations; larger values give smaller, smoother factors and a larger error."),
-        new(Tolerance, 1e-4, 0, 1, "Stops when the squared error falls by less than this share of itself; larger values stop earlier."),
+        new(Tolerance, 2e-5, 0, 1, "Stops when the squared error falls by less than this share of itself; larger values stop earlier."),
     ];
 
     /// <summary>Uᵀ (k×n) and V (k×p) to start from.</summary>
