@@ -72,6 +72,21 @@ public sealed class FactorizationTests
     }
 
     [Fact]
+    public void NmfOfManyRowsStartsFromAPartAndEndsNoHigherThanFromTheWhole()
+    {
+        using var scope = NewDisposeScope();
+        var (a, planted) = Parts(12_000, 30, 5, ScalarType.Float32);
+        using var factors = FactorizationCatalogue.Get("nmf").Fit(a, new FactorizationOptions { Components = 5 });
+        var cosine = Assignment.MeanMatchedCosine(DenseMatrix.FromTensor(planted), DenseMatrix.FromTensor(factors.Vectors));
+        Assert.True(cosine > 0.98, $"cosine {cosine}");
+        var (u, v) = NonNegativeStart.Nndsvda(a, 5, 0);
+        var settings = new HalsSettings { Iterations = 200, Tolerance = 2e-5, Sweeps = 8, Extrapolate = true };
+        var whole = Hals.Run(a.unsqueeze(0), u.unsqueeze(0), v.unsqueeze(0), settings, null, default);
+        using var reference = new NonNegativeFactors(NonNegativeFactors.UnitRows(whole.V[0]));
+        Assert.True(RelativeError(a, factors) <= RelativeError(a, reference) * 1.02);
+    }
+
+    [Fact]
     public void ConvexNmfOfManyRowsUsesAPartOfThem()
     {
         using var scope = NewDisposeScope();
