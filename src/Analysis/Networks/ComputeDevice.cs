@@ -75,6 +75,7 @@ public static class ComputeDevice
     private static void SelfTest(Device device)
     {
         using var scope = NewDisposeScope();
+        using var gradients = enable_grad();
         var diagonal = diag(tensor(new[] { 3f, 2f, 1f }, device: device));
         var (_, singular, _) = linalg.svd(diagonal);
         var image = arange(16, ScalarType.Float32, device: device).view(1, 1, 4, 4).requires_grad_();

@@ -40,9 +40,10 @@ internal static class ClassConcepts
     /// </summary>
     public static ConceptEncoder Encoder(TaskContext context, ClassAtlas atlas, CancellationToken cancellation)
     {
+        // Opened first: what the context keeps must not belong to a scope of this method.
+        var (plan, _) = (context.Plan, context.Samples);
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        var plan = context.Plan;
         if (plan.FactorsKey is null)
         {
             using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(context.ResultFolder, atlas.Class));

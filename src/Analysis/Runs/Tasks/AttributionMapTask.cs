@@ -52,11 +52,13 @@ public sealed class AttributionMapTask : IAnalysisTask
     public void Run(TaskContext context, string parameters, string folder, ITaskObserver observer, CancellationToken cancellation)
     {
         var wish = JsonSerializer.Deserialize<AttributionMapParameters>(parameters, AnalysisJson.Line)!;
+        // Opened first: what the context keeps must not belong to a scope of this method.
+        var samples = context.Samples;
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        if (wish.Sample >= context.Samples.Count)
+        if (wish.Sample >= samples.Count)
         {
-            throw new AnalysisException($"The analysis has no sample {wish.Sample}.", $"Choose 0 to {context.Samples.Count - 1}.");
+            throw new AnalysisException($"The analysis has no sample {wish.Sample}.", $"Choose 0 to {samples.Count - 1}.");
         }
 
         observer.OnProgress(new TaskProgress(0, 2, "Reading the picture"));
@@ -77,7 +79,7 @@ public sealed class AttributionMapTask : IAnalysisTask
         {
             var gradient = AttributionMaps.Exact(network, layer, encoder, wish.Concept, image);
             tensors.Add(("gradient", gradient));
-            map = gradient.abs().sum(0).contiguous();
+            map = gradient.abs().sum([0L]).contiguous();
         }
         else
         {

@@ -102,6 +102,8 @@ public sealed class DecomposeTask : IAnalysisTask
     public void Run(TaskContext context, string parameters, string folder, ITaskObserver observer, CancellationToken cancellation)
     {
         var wish = JsonSerializer.Deserialize<DecomposeParameters>(parameters, AnalysisJson.Line)!;
+        // Opened first: what the context keeps must not belong to a scope of this method.
+        _ = context.Samples;
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var atlas = ClassConcepts.Read(context, wish.Class);

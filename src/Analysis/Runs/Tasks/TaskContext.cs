@@ -1,5 +1,6 @@
 using Analysis.Activations;
 using Analysis.Atlas;
+using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Runs.Stages;
 using static TorchSharp.torch;
@@ -14,7 +15,9 @@ namespace Analysis.Runs.Tasks;
 /// <param name="storeFolder">Where artefacts are kept.</param>
 /// <param name="resultFolder">Its result folder.</param>
 /// <param name="cancellation">Honoured while activations are recorded again.</param>
-public sealed class TaskContext(AnalysisRequest request, string storeFolder, string resultFolder, CancellationToken cancellation) : IDisposable
+/// <param name="instrument">Wraps the loaded network; null to use it as it is.</param>
+public sealed class TaskContext(
+    AnalysisRequest request, string storeFolder, string resultFolder, CancellationToken cancellation, Func<INetwork, INetwork>? instrument = null) : IDisposable
 {
     private RunPlan? _plan;
     private ActivationStore? _store;
@@ -33,7 +36,7 @@ public sealed class TaskContext(AnalysisRequest request, string storeFolder, str
     public string ResultFolder => resultFolder;
 
     /// <summary>The request resolved: network, data set, layer, samples.</summary>
-    public RunPlan Plan => _plan ??= RunPlan.Create(request);
+    public RunPlan Plan => _plan ??= RunPlan.Create(request, instrument: instrument);
 
     /// <summary>Recorded activations.</summary>
     public ActivationStore Store => _store ??= OpenStore();
