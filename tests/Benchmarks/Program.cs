@@ -9,6 +9,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(Deco
     ["knn"] = NumericBenchmarks.Neighbours,
     ["refinement"] = NumericBenchmarks.Refinement,
     ["invert"] = LabelBenchmarks.Invert,
+    ["importance"] = ImportanceBenchmarks.Importance,
     ["decode"] = ImageBenchmarks.Decode,
     ["resize"] = ImageBenchmarks.Resize,
     ["analyze"] = AnalysisBenchmarks.Analyze,
