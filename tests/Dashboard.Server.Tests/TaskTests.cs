@@ -215,7 +215,7 @@ public sealed class TaskTests
     {
         await using var site = await TestSite.StartAsync();
         var (analysis, wish) = await CompleteAsync(site);
-        var large = TestNetwork.Images(Path.Combine(site.Folder, "large"), perClass: 400);
+        var large = TestNetwork.Images(Path.Combine(site.Folder, "large"), perClass: 250);
         var recording = await site.StartRunAsync(new NewAnalysis { Dataset = large, Network = Path.Combine(site.Folder, "random20.safetensors") });
         await site.WaitAsync(recording.Id, progress => progress.Stages.Any(stage => stage.Name == "activations" && stage.Done > 0));
         var task = await site.Get<ITaskService>().StartAsync(analysis, Kind, (object)wish(8), Stop);

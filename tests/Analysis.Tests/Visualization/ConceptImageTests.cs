@@ -114,6 +114,21 @@ public sealed class ConceptImageTests
     }
 
     [Fact]
+    public void The_objective_is_the_share_along_the_concept_times_its_cosine_squared()
+    {
+        // An activation (3, 4, 0) whatever the picture shows: a·v = 3 and cos = 3/5.
+        using var network = new ColourNetwork(constant: [3, 4, 0]);
+        using var scope = NewDisposeScope();
+        var image = new ConceptImage(network, "colours", new double[] { 2, 0, 0 }, new double[3], new ConceptImageOptions { Maco = false, Size = 32, Steps = 1, Crops = 2 });
+        Assert.Equal(3 * 0.36, image.Run(null, _ => { }, 1, _ => { }, Stop).Objective, 1e-5);
+
+        // Nearly at right angles the cosine counts as a tenth, so that there is still a way to go.
+        var askew = new ConceptImage(network, "colours", new double[] { 4, -2.99, 0 }, new double[3], new ConceptImageOptions { Maco = false, Size = 32, Steps = 1, Crops = 2 });
+        var dot = (3 * 4 - 4 * 2.99) / Math.Sqrt(16 + (2.99 * 2.99));
+        Assert.Equal(dot * 0.01, askew.Run(null, _ => { }, 1, _ => { }, Stop).Objective, 1e-6);
+    }
+
+    [Fact]
     public void A_contrast_is_measured_from_the_mean()
     {
         using var network = new ColourNetwork();
@@ -142,8 +157,8 @@ public sealed class ConceptImageTests
         Assert.True(watch.Elapsed.TotalSeconds / 6 < 20, $"{watch.Elapsed.TotalSeconds / 6:0.0} s a step");
     }
 
-    /// <summary>Its three channels are the colours of the picture, in [0, 1]; optionally of the left half only.</summary>
-    private sealed class ColourNetwork(bool leftHalfOnly = false) : INetwork
+    /// <summary>Its three channels are the colours of the picture, in [0, 1]; optionally of the left half only, or the same for all pictures.</summary>
+    private sealed class ColourNetwork(bool leftHalfOnly = false, float[]? constant = null) : INetwork
     {
         public string Name => "colours";
 
@@ -161,7 +176,9 @@ public sealed class ConceptImageTests
 
         public Device Device => CPU;
 
-        public Tensor Backbone(Tensor batch, string layer) => leftHalfOnly ? batch.narrow(3, 0, batch.shape[3] / 2) : batch * 1;
+        public Tensor Backbone(Tensor batch, string layer) =>
+            constant is not null ? (batch * 0) + tensor(constant).view(1, 3, 1, 1) :
+            leftHalfOnly ? batch.narrow(3, 0, batch.shape[3] / 2) : batch * 1;
 
         public (IReadOnlyList<Tensor> Activations, Tensor Logits) Forward(Tensor batch, IReadOnlyList<string> layers) => ([batch], batch.mean([2, 3]));
 
