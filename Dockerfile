@@ -11,7 +11,7 @@ COPY eng eng
 COPY src/Analysis/Analysis.csproj src/Analysis/
 COPY src/Dashboard.Client/Dashboard.Client.csproj src/Dashboard.Client/
 COPY src/Dashboard.Server/Dashboard.Server.csproj src/Dashboard.Server/
-RUN dotnet restore src/Dashboard.Server -p:TorchBackend=${TORCH}
+RUN dotnet restore src/Dashboard.Server -p:TorchBackend=${TORCH} -p:Configuration=Release
 
 COPY src src
 COPY wwwroot wwwroot
