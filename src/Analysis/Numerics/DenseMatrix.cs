@@ -1,5 +1,5 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -131,16 +131,17 @@ public static class Vectors
     /// <summary>Σ aᵢ bᵢ.</summary>
     public static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
     {
-        var va = MemoryMarshal.Cast<double, Vector<double>>(a);
-        var vb = MemoryMarshal.Cast<double, Vector<double>>(b);
-        var sum = Vector<double>.Zero;
-        for (var i = 0; i < va.Length; i++)
+        ref var ra = ref MemoryMarshal.GetReference(a);
+        ref var rb = ref MemoryMarshal.GetReference(b[..a.Length]);
+        var sum = Vector256<double>.Zero;
+        var i = 0;
+        for (; i <= a.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
-            sum += va[i] * vb[i];
+            sum += Vector256.LoadUnsafe(ref ra, (nuint)i) * Vector256.LoadUnsafe(ref rb, (nuint)i);
         }
 
-        var total = Vector.Sum(sum);
-        for (var i = va.Length * Vector<double>.Count; i < a.Length; i++)
+        var total = Vector256.Sum(sum);
+        for (; i < a.Length; i++)
         {
             total += a[i] * b[i];
         }
@@ -151,20 +152,41 @@ public static class Vectors
     /// <summary>Σ (aᵢ − bᵢ)².</summary>
     public static double SquaredDistance(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
     {
-        var va = MemoryMarshal.Cast<double, Vector<double>>(a);
-        var vb = MemoryMarshal.Cast<double, Vector<double>>(b);
-        var sum = Vector<double>.Zero;
-        for (var i = 0; i < va.Length; i++)
+        ref var ra = ref MemoryMarshal.GetReference(a);
+        ref var rb = ref MemoryMarshal.GetReference(b[..a.Length]);
+        var sum = Vector256<double>.Zero;
+        var i = 0;
+        for (; i <= a.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
-            var d = va[i] - vb[i];
+            var d = Vector256.LoadUnsafe(ref ra, (nuint)i) - Vector256.LoadUnsafe(ref rb, (nuint)i);
             sum += d * d;
         }
 
-        var total = Vector.Sum(sum);
-        for (var i = va.Length * Vector<double>.Count; i < a.Length; i++)
+        var total = Vector256.Sum(sum);
+        for (; i < a.Length; i++)
         {
             var d = a[i] - b[i];
             total += d * d;
+        }
+
+        return total;
+    }
+
+    /// <summary>Σ aᵢ.</summary>
+    public static float Sum(ReadOnlySpan<float> a)
+    {
+        ref var ra = ref MemoryMarshal.GetReference(a);
+        var sum = Vector256<float>.Zero;
+        var i = 0;
+        for (; i <= a.Length - Vector256<float>.Count; i += Vector256<float>.Count)
+        {
+            sum += Vector256.LoadUnsafe(ref ra, (nuint)i);
+        }
+
+        var total = Vector256.Sum(sum);
+        for (; i < a.Length; i++)
+        {
+            total += a[i];
         }
 
         return total;

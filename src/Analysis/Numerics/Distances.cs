@@ -77,6 +77,76 @@ public static class NearestNeighbours
     public static NeighbourTable Between(Tensor queries, Tensor references, int k, bool? refine = null) =>
         Find(queries, references, k, excludeSelf: false, refine);
 
+    /// <summary>On the processor: candidates by float32 differences, and where asked for their distances again in float64.</summary>
+    private static NeighbourTable FindInMemory(Tensor queries, Tensor references, int k, bool excludeSelf, bool exact)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var noGrad = torch.no_grad();
+        var (m, n, width) = ((int)queries.shape[0], (int)references.shape[0], (int)queries.shape[1]);
+        var candidates = exact ? Math.Min(excludeSelf ? n - 1 : n, k + 8) : k;
+        var centre = references.mean([0L], keepdim: true);
+
+        // A power of two brings the values near 1 without changing their digits: squares neither overflow nor vanish.
+        var largest = n == 0 || width == 0 ? 0 : (references - centre).abs().nan_to_num(0, 0, 0).max().to(ScalarType.Float64).item<double>();
+        var scale = largest > 0 ? Math.ScaleB(1, -Math.ILogB(largest)) : 1;
+        var near = Host<float>(references - centre, scale, ScalarType.Float32);
+        var (index, squared) = NearestRows.Find(
+            ReferenceEquals(queries, references) ? near : Host<float>(queries - centre, scale, ScalarType.Float32), near, width, candidates, excludeSelf, torch.get_num_threads());
+        var distances = new double[(long)m * k];
+        if (!exact)
+        {
+            for (var i = 0; i < distances.Length; i++)
+            {
+                distances[i] = Math.Sqrt(squared[i]) / scale;
+            }
+
+            return new NeighbourTable(index, distances, k);
+        }
+
+        var b = Host<double>(references, 1, ScalarType.Float64);
+        var a = ReferenceEquals(queries, references) ? b : Host<double>(queries, 1, ScalarType.Float64);
+        var indices = new int[(long)m * k];
+        Parallel.For(0, (m + 255) / 256, new ParallelOptions { MaxDegreeOfParallelism = torch.get_num_threads() }, part =>
+        {
+            Span<double> own = stackalloc double[candidates];
+            for (var i = part * 256; i < Math.Min(m, (part + 1) * 256); i++)
+            {
+                var which = index.AsSpan(i * candidates, candidates);
+                for (var j = 0; j < candidates; j++)
+                {
+                    own[j] = Vectors.SquaredDistance(a.AsSpan(i * width, width), b.AsSpan(which[j] * width, width));
+                }
+
+                // By distance, then by index: insertion, since the candidates are nearly in order.
+                for (var j = 1; j < candidates; j++)
+                {
+                    var (distance, row, at) = (own[j], which[j], j);
+                    while (at > 0 && (own[at - 1] > distance || (own[at - 1] == distance && which[at - 1] > row)))
+                    {
+                        (own[at], which[at]) = (own[at - 1], which[at - 1]);
+                        at--;
+                    }
+
+                    (own[at], which[at]) = (distance, row);
+                }
+
+                which[..k].CopyTo(indices.AsSpan(i * k));
+                for (var j = 0; j < k; j++)
+                {
+                    distances[(i * k) + j] = Math.Sqrt(own[j]);
+                }
+            }
+        });
+        return new NeighbourTable(indices, distances, k);
+
+        static T[] Host<T>(Tensor rows, double scale, ScalarType type)
+            where T : unmanaged
+        {
+            using var host = (scale == 1 ? rows : rows * scale).to(type).contiguous();
+            return host.data<T>().ToArray();
+        }
+    }
+
     private static NeighbourTable Find(Tensor queries, Tensor references, int k, bool excludeSelf, bool? refine)
     {
         var m = (int)queries.shape[0];
@@ -88,6 +158,10 @@ public static class NearestNeighbours
         }
 
         var exact = refine ?? k <= 64;
+        if (queries.device.type == DeviceType.CPU)
+        {
+            return FindInMemory(queries, references, k, excludeSelf, exact);
+        }
 
         // A few more candidates than asked for, because rounding may swap neighbours at the edge.
         var candidates = exact ? Math.Min(n, k + 8 + (excludeSelf ? 1 : 0)) : Math.Min(n, k + (excludeSelf ? 1 : 0));

@@ -78,7 +78,7 @@ public sealed class RunPlan : IDisposable
             ConceptsKey = ArtifactKey.Of("factor-concepts/2", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
         }
 
-        OutliersKey = ArtifactKey.Of("outliers/2", ConceptsKey);
+        OutliersKey = ArtifactKey.Of("outliers/3", ConceptsKey);
     }
 
     /// <summary>The request with its defaults filled in.</summary>

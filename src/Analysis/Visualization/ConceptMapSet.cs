@@ -87,7 +87,7 @@ public sealed class ConceptMapSet
                     maps = nn.functional.adaptive_avg_pool2d(maps, [height, width]);
                 }
 
-                maps.to(ScalarType.Float32).cpu().contiguous().data<float>().CopyTo(values.AsSpan(start * k * height * width));
+                HostMemory.CopyTo<float>(maps.to(ScalarType.Float32), values.AsSpan(start * k * height * width));
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -133,26 +134,32 @@ internal sealed class ForeignDetector
     private double[] DepthDistances(GridFeature grid, ReferenceSet references, CancellationToken cancellation)
     {
         using var scope = NewDisposeScope();
-        var reference = ReadMeans(grid, references.Rows);
+        var means = ReadMeans(grid, references.Samples, cancellation);
+        var reference = means.index_select(0, tensor(references.Rows.Select(i => (long)i).ToArray()));
         var (mean, scale) = Scaling.Of(reference);
-        return Distances(
-            references,
-            (start, rows) => (ReadMeans(grid, Enumerable.Range(start, rows).ToArray()) - mean) / scale,
-            (reference - mean) / scale,
-            cancellation);
+        return Distances(references, (start, rows) => (means.narrow(0, start, rows) - mean) / scale, (reference - mean) / scale, cancellation);
     }
 
-    private static Tensor ReadMeans(GridFeature grid, int[] rows)
+    /// <summary>Channel means of all samples, N×C float32; 0 where they are not finite.</summary>
+    private static Tensor ReadMeans(GridFeature grid, int samples, CancellationToken cancellation)
     {
-        using var scope = NewDisposeScope();
-        var parts = new List<Tensor>();
-        foreach (var block in rows.Chunk(512))
+        const int Part = 512;
+        var means = new float[(long)samples * grid.Channels];
+        var cells = grid.Grid * grid.Grid;
+        for (var start = 0; start < samples; start += Part)
         {
-            using var inner = NewDisposeScope();
-            parts.Add(grid.Read(block).to(ScalarType.Float32).mean([2L, 3L]).nan_to_num(0, 0, 0).MoveToOuterDisposeScope());
+            cancellation.ThrowIfCancellationRequested();
+            var count = Math.Min(Part, samples - start);
+            using var values = grid.Read([.. Enumerable.Range(start, count)]);
+            var host = HostMemory.ToArray<float>(values);
+            for (var i = 0; i < count * grid.Channels; i++)
+            {
+                var mean = Vectors.Sum(host.AsSpan(i * cells, cells)) / cells;
+                means[((long)start * grid.Channels) + i] = float.IsFinite(mean) ? mean : 0;
+            }
         }
 
-        return (parts.Count == 0 ? zeros(0, grid.Channels) : cat(parts, 0)).MoveToOuterDisposeScope();
+        return tensor(means, [samples, grid.Channels]);
     }
 
     private static double[] Distances(ReferenceSet references, Func<int, int, Tensor> read, Tensor reference, CancellationToken cancellation)
