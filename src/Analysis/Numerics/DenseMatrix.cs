@@ -207,15 +207,16 @@ public static class Vectors
     /// <summary>target += factor × source.</summary>
     public static void AddScaled(Span<double> target, ReadOnlySpan<double> source, double factor)
     {
-        var vt = MemoryMarshal.Cast<double, Vector<double>>(target);
-        var vs = MemoryMarshal.Cast<double, Vector<double>>(source)[..vt.Length];
-        var vf = new Vector<double>(factor);
-        for (var i = 0; i < vt.Length; i++)
+        ref var rt = ref MemoryMarshal.GetReference(target);
+        ref var rs = ref MemoryMarshal.GetReference(source[..target.Length]);
+        var vf = Vector256.Create(factor);
+        var i = 0;
+        for (; i <= target.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
-            vt[i] += vs[i] * vf;
+            (Vector256.LoadUnsafe(ref rt, (nuint)i) + (Vector256.LoadUnsafe(ref rs, (nuint)i) * vf)).StoreUnsafe(ref rt, (nuint)i);
         }
 
-        for (var i = vt.Length * Vector<double>.Count; i < target.Length; i++)
+        for (; i < target.Length; i++)
         {
             target[i] += source[i] * factor;
         }
