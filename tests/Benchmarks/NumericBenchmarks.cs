@@ -14,7 +14,7 @@ internal static class NumericBenchmarks
     private const int Neighbourhood = 15;
 
     /// <summary>Rows beyond which trustworthiness, quadratic in them, is taken of a subset.</summary>
-    private const int MostForQuality = 4000;
+    private const int MostForQuality = 6000;
 
     /// <summary>Layout by UMAP and how well it keeps neighbourhoods.</summary>
     public static BenchmarkReport Umap(BenchmarkOptions options)

@@ -59,8 +59,8 @@ public sealed class RunPlan : IDisposable
         if (request.Method == AnalysisRequest.UniqueMethod)
         {
             ConceptsKey = request.Importance == Contributions.Automatic
-                ? ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names)
-                : ArtifactKey.Of("concepts/7", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names, request.Importance);
+                ? ArtifactKey.Of("concepts/8", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names)
+                : ArtifactKey.Of("concepts/8", RelevanceKey, request.Method, request.Concepts, request.Seed, mapping, names, request.Importance);
         }
         else
         {
@@ -75,7 +75,7 @@ public sealed class RunPlan : IDisposable
                 request.Scope,
                 request.Seed,
                 description.Classes.Select(c => c.Name));
-            ConceptsKey = ArtifactKey.Of("factor-concepts/2", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
+            ConceptsKey = ArtifactKey.Of("factor-concepts/3", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
         }
 
         OutliersKey = ArtifactKey.Of("outliers/3", ConceptsKey);

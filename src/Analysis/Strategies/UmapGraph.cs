@@ -69,37 +69,80 @@ public sealed record UmapGraph(int Points, double[] Rho, double[] Sigma, int[] R
             sigma[i] = Math.Max(sigma[i], SmallestScale * (rho[i] > 0 ? RobustStatistics.Mean(d) : overall));
         }
 
-        var directed = new Dictionary<(int, int), double>(n * k);
+        return Join(n, rho, sigma, neighbours, (i, distance) =>
+        {
+            var beyond = distance - rho[i];
+            return beyond <= 0 || sigma[i] == 0 ? 1 : Math.Exp(-beyond / sigma[i]);
+        });
+    }
+
+    /// <summary>Joins each membership with the one in the other direction: rows of both are merged column by column.</summary>
+    private static UmapGraph Join(int n, double[] rho, double[] sigma, NeighbourTable neighbours, Func<int, double, double> membership)
+    {
+        var k = neighbours.K;
+        var (out0, column, weight) = (new int[n + 1], new int[n * k], new double[n * k]);
+        var (order, place) = (new int[k], new int[k]);
+        var in0 = new int[n + 1];
+        var count = 0;
         for (var i = 0; i < n; i++)
         {
             var indices = neighbours.IndicesOf(i);
-            var d = neighbours.DistancesOf(i);
+            var distances = neighbours.DistancesOf(i);
+            indices.CopyTo(order);
             for (var j = 0; j < k; j++)
             {
-                var beyond = d[j] - rho[i];
-                var weight = indices[j] == i ? 0 : beyond <= 0 || sigma[i] == 0 ? 1 : Math.Exp(-beyond / sigma[i]);
-                if (weight > 0)
+                place[j] = j;
+            }
+
+            Array.Sort(order, place);
+            for (var j = 0; j < k; j++)
+            {
+                var w = order[j] == i ? 0 : membership(i, distances[place[j]]);
+                if (w > 0)
                 {
-                    directed[(i, indices[j])] = weight;
+                    (column[count], weight[count]) = (order[j], w);
+                    in0[order[j] + 1]++;
+                    count++;
                 }
             }
+
+            out0[i + 1] = count;
         }
 
-        var edges = new List<(int Row, int Column, double Weight)>(directed.Count * 2);
-        foreach (var ((i, j), weight) in directed)
+        // The same edges by their second end; rows come in ascending order.
+        for (var i = 0; i < n; i++)
         {
-            var back = directed.GetValueOrDefault((j, i));
-            var joined = weight + back - (weight * back);
-            edges.Add((i, j, joined));
-            if (back == 0)
+            in0[i + 1] += in0[i];
+        }
+
+        var (next, source, back) = (in0[..n], new int[count], new double[count]);
+        for (var i = 0; i < n; i++)
+        {
+            for (var e = out0[i]; e < out0[i + 1]; e++)
             {
-                edges.Add((j, i, joined));
+                var at = next[column[e]]++;
+                (source[at], back[at]) = (i, weight[e]);
             }
         }
 
-        edges.Sort((a, b) => a.Row != b.Row ? a.Row.CompareTo(b.Row) : a.Column.CompareTo(b.Column));
-        return new UmapGraph(
-            n, rho, sigma, [.. edges.Select(e => e.Row)], [.. edges.Select(e => e.Column)], [.. edges.Select(e => e.Weight)]);
+        var (rows, columns, joined) = (new List<int>(2 * count), new List<int>(2 * count), new List<double>(2 * count));
+        for (var i = 0; i < n; i++)
+        {
+            var (e, f) = (out0[i], in0[i]);
+            while (e < out0[i + 1] || f < in0[i + 1])
+            {
+                var forth = e < out0[i + 1] ? column[e] : int.MaxValue;
+                var from = f < in0[i + 1] ? source[f] : int.MaxValue;
+                var (a, b) = (forth <= from ? weight[e] : 0, from <= forth ? back[f] : 0);
+                rows.Add(i);
+                columns.Add(Math.Min(forth, from));
+                joined.Add(a + b - (a * b));
+                e += forth <= from ? 1 : 0;
+                f += from <= forth ? 1 : 0;
+            }
+        }
+
+        return new UmapGraph(n, rho, sigma, [.. rows], [.. columns], [.. joined]);
     }
 
     /// <summary>

@@ -28,12 +28,11 @@ public sealed record UmapOptions
 
 /// <summary>
 /// Two-dimensional UMAP layout by stochastic gradient descent (McInnes, Healy and Melville 2018) from the first two principal
-/// components. One sequence of updates on one thread: the same points and seed give the same bytes however many threads there are.
+/// components. The same points and seed give the same bytes however many threads there are (<see cref="UmapDescent"/>).
 /// </summary>
 public static class UmapLayout
 {
     private const int ManyPoints = 10_000;
-    private const float Clip = 4;
 
     /// <summary>Lays out the rows of a matrix.</summary>
     /// <param name="points">n×d.</param>
@@ -51,7 +50,8 @@ public static class UmapLayout
         }
 
         var graph = UmapGraph.Build(points, Math.Min(options.Neighbours, points.Rows));
-        Descend(graph, layout, options, ref random, cancel);
+        var epochs = options.Epochs ?? (points.Rows < ManyPoints ? 500 : 200);
+        new UmapDescent(graph, options, epochs, ref random).Run(layout, torch.get_num_threads(), cancel);
         return layout;
     }
 
@@ -150,116 +150,5 @@ public static class UmapLayout
         }
 
         return result;
-    }
-
-    private static void Descend(UmapGraph graph, float[] y, UmapOptions options, ref SplitMix64 random, CancellationToken cancel)
-    {
-        var epochs = options.Epochs ?? (graph.Points < ManyPoints ? 500 : 200);
-        var (a, b) = UmapGraph.FitCurve(options.Spread, options.MinimumDistance);
-        var pull = new ForceTable(d => -2 * a * b * Math.Pow(d, b - 1) / (1 + (a * Math.Pow(d, b))));
-        var push = new ForceTable(d => 2 * b / ((0.001 + d) * (1 + (a * Math.Pow(d, b)))));
-        var strongest = graph.Weight.Length == 0 ? 0 : graph.Weight.Max();
-
-        // Edges too weak to be used once are dropped.
-        var used = Enumerable.Range(0, graph.Weight.Length).Where(e => graph.Weight[e] >= strongest / epochs).ToArray();
-        var head = Array.ConvertAll(used, e => 2 * graph.Row[e]);
-        var tail = Array.ConvertAll(used, e => 2 * graph.Column[e]);
-        var period = Array.ConvertAll(used, e => (float)(strongest / graph.Weight[e]));
-        var next = (float[])period.Clone();
-        var n = graph.Points;
-        for (var epoch = 1; epoch <= epochs; epoch++)
-        {
-            cancel.ThrowIfCancellationRequested();
-            var rate = (float)(1 - ((double)(epoch - 1) / epochs));
-            for (var e = 0; e < head.Length; e++)
-            {
-                if (next[e] > epoch)
-                {
-                    continue;
-                }
-
-                next[e] += period[e];
-                var i = head[e];
-                var j = tail[e];
-                var x0 = y[i];
-                var x1 = y[i + 1];
-                var d0 = x0 - y[j];
-                var d1 = x1 - y[j + 1];
-                var squared = (d0 * d0) + (d1 * d1);
-                if (squared > 0)
-                {
-                    var force = pull.At(squared);
-                    var g0 = Math.Clamp(force * d0, -Clip, Clip) * rate;
-                    var g1 = Math.Clamp(force * d1, -Clip, Clip) * rate;
-                    x0 += g0;
-                    x1 += g1;
-                    y[j] -= g0;
-                    y[j + 1] -= g1;
-                }
-
-                for (var s = 0; s < options.NegativeSamples; s++)
-                {
-                    var other = 2 * random.NextInt(n);
-                    if (other == i)
-                    {
-                        continue;
-                    }
-
-                    d0 = x0 - y[other];
-                    d1 = x1 - y[other + 1];
-                    squared = (d0 * d0) + (d1 * d1);
-                    if (squared > 0)
-                    {
-                        var force = push.At(squared);
-                        x0 += Math.Clamp(force * d0, -Clip, Clip) * rate;
-                        x1 += Math.Clamp(force * d1, -Clip, Clip) * rate;
-                    }
-                }
-
-                y[i] = x0;
-                y[i + 1] = x1;
-            }
-        }
-    }
-
-    /// <summary>
-    /// A function of the squared distance, tabulated at 64 points per power of two and interpolated: the powers in the forces
-    /// would otherwise take most of the time. Error below 1e-4 of the value.
-    /// </summary>
-    private sealed class ForceTable
-    {
-        private const int FractionBits = 6;
-        private const int Shift = 23 - FractionBits;
-        private const float Step = 1f / (1 << Shift);
-        private static readonly int First = BitConverter.SingleToInt32Bits(1e-12f) >> Shift;
-        private static readonly int Last = BitConverter.SingleToInt32Bits(1e9f) >> Shift;
-        private readonly float[] _values = new float[Last - First + 2];
-
-        public ForceTable(Func<double, double> function)
-        {
-            for (var i = 0; i < _values.Length; i++)
-            {
-                _values[i] = (float)function(BitConverter.Int32BitsToSingle((First + i) << Shift));
-            }
-        }
-
-        public float At(float squared)
-        {
-            var bits = BitConverter.SingleToInt32Bits(squared);
-            var index = (bits >> Shift) - First;
-            if (index < 0)
-            {
-                return _values[0];
-            }
-
-            if (index >= _values.Length - 1)
-            {
-                return _values[^1];
-            }
-
-            var share = (bits & ((1 << Shift) - 1)) * Step;
-            var low = _values[index];
-            return low + ((_values[index + 1] - low) * share);
-        }
     }
 }

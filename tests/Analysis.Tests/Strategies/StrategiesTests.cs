@@ -112,6 +112,32 @@ public sealed class StrategiesTests
         Assert.All(Enumerable.Range(0, 60), i => Assert.Contains(weights, w => w.Key.Item1 == i && w.Value > 1 - 1e-9));
     }
 
+    [Fact]
+    public void LayoutsOfManyPointsDoNotDependOnTheNumberOfThreadsAndKeepNeighbourhoods()
+    {
+        // Above the number of points from which the passes are divided between threads.
+        var points = Planted.Normal(8, 1500, 6, 0.3);
+        for (var i = 0; i < points.Rows; i++)
+        {
+            points[i, i % 5] += 4;
+        }
+
+        torch.set_num_threads(1);
+        var alone = Layout(points);
+        try
+        {
+            torch.set_num_threads(3);
+            Assert.Equal(alone, Layout(points));
+        }
+        finally
+        {
+            torch.set_num_threads(1);
+        }
+
+        var layout = new DenseMatrix(points.Rows, 2, Array.ConvertAll(alone, v => (double)v));
+        Assert.True(EmbeddingQuality.Trustworthiness(points, layout, 15) > 0.9);
+    }
+
     private static float[] Layout(DenseMatrix points, int seed = 0) =>
         UmapLayout.Fit(points, new UmapOptions { Seed = seed }, TestContext.Current.CancellationToken);
 
