@@ -43,6 +43,50 @@ public static class RobustStatistics
         return share < 0.5 ? sorted[low] + (difference * share) : sorted[high] - (difference * (1 - share));
     }
 
+    /// <summary>
+    /// A percentile near the top: the few values above it are kept in a heap, which costs next to nothing where a sort of all of
+    /// them would take most of the time.
+    /// </summary>
+    /// <param name="values">Finite; not changed.</param>
+    /// <param name="q">50 to 100.</param>
+    /// <returns>NaN for no values.</returns>
+    public static double UpperPercentile(ReadOnlySpan<float> values, double q)
+    {
+        if (values.Length == 0)
+        {
+            return double.NaN;
+        }
+
+        var position = q / 100 * (values.Length - 1);
+        var low = (int)Math.Floor(position);
+        var kept = values.Length - low;
+        var heap = new PriorityQueue<float, float>(kept);
+        var smallest = float.PositiveInfinity;
+        foreach (var value in values)
+        {
+            if (heap.Count < kept)
+            {
+                heap.Enqueue(value, value);
+            }
+            else if (value > smallest)
+            {
+                heap.DequeueEnqueue(value, value);
+            }
+            else
+            {
+                continue;
+            }
+
+            smallest = heap.Peek();
+        }
+
+        // The heap's smallest is the order statistic below the position, the next one that above it.
+        double below = heap.Dequeue();
+        double above = heap.Count > 0 ? heap.Peek() : below;
+        var share = position - low;
+        return share < 0.5 ? below + ((above - below) * share) : above - ((above - below) * (1 - share));
+    }
+
     /// <summary>The middle value, or the mean of the two middle ones; NaN for none.</summary>
     public static double Median(ReadOnlySpan<double> values) => Percentile(values, 50);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Analysis.Numerics;
 using Analysis.Outliers.Detectors;
+using Analysis.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -58,33 +59,49 @@ public static class OutlierDetector
         using var scope = NewDisposeScope();
         var usable = Usable(input);
         var references = new ReferenceSet(input, usable);
-        var (neighbours, k) = Neighbours(input, references, cancellation);
-        progress(0.1);
-        var labels = LabelDetector.Run(input, usable, neighbours, k);
-        progress(0.2);
-        var foreign = ForeignDetector.Run(input, usable, references, p => progress(0.2 + (0.3 * p)), cancellation);
-        var pattern = PatternDetector.Run(input, references, p => progress(0.5 + (0.45 * p)), cancellation);
-        var damage = DamageDetector.Run(input);
-        var copies = new Copies(input);
+        LabelDetector? labels = null;
+        ForeignDetector? foreign = null;
+        PatternDetector? pattern = null;
+        DamageDetector? damage = null;
+        Copies? copies = null;
+        var shares = new double[2];
+        Lock gate = new();
+        Background.All(
+            get_num_threads(),
+            () =>
+            {
+                using var guard = no_grad();
+                var (neighbours, k) = Neighbours(input, references, cancellation);
+                Report(0, 0.2);
+                labels = LabelDetector.Run(input, usable, neighbours, k);
+                foreign = ForeignDetector.Run(input, usable, references, p => Report(0, 0.4 + (0.6 * p)), cancellation);
+            },
+            () =>
+            {
+                using var guard = no_grad();
+                pattern = PatternDetector.Run(input, references, p => Report(1, p), cancellation);
+                damage = DamageDetector.Run(input);
+                copies = new Copies(input);
+            });
         var residual = Evidence.Standardise([.. input.Residual]);
 
         var judged = new (double Score, double Key, OutlierKind Kind, string Reason, float[] Detectors)[n];
         for (var i = 0; i < n; i++)
         {
             var strange = usable[i]
-                ? (StrangenessSlope * (foreign.Strangeness[i] - ForeignFrom)) + (MisfitSlope * Math.Clamp(labels.Misfit[i], -LargestMisfit, LargestMisfit))
+                ? (StrangenessSlope * (foreign!.Strangeness[i] - ForeignFrom)) + (MisfitSlope * Math.Clamp(labels!.Misfit[i], -LargestMisfit, LargestMisfit))
                 : Evidence.Absent;
             double[] evidence =
             [
-                labels.LogOdds[i],
-                pattern.LogOdds[i],
-                damage.LogOdds[i],
+                labels!.LogOdds[i],
+                pattern!.LogOdds[i],
+                damage!.LogOdds[i],
                 strange,
-                copies.LogOdds[i],
+                copies!.LogOdds[i],
                 Math.Min(ResidualLimit, residual[i] - ResidualFrom),
             ];
             var (score, key) = Combine(evidence);
-            var kind = Kind(evidence, score, foreign.Strangeness[i] - (AgreementWeight * labels.Agreement[i]), labels.Misfit[i]);
+            var kind = Kind(evidence, score, foreign!.Strangeness[i] - (AgreementWeight * labels!.Agreement[i]), labels!.Misfit[i]);
             judged[i] = (score, key, kind, Reason(kind, i), [.. evidence.Select(e => (float)Evidence.Logistic(e))]);
         }
 
@@ -97,17 +114,26 @@ public static class OutlierDetector
             [.. judged.Select((j, i) => new SampleOutlier(j.Score, rank[i], j.Kind, j.Reason, j.Detectors))],
             Names);
 
+        void Report(int part, double share)
+        {
+            lock (gate)
+            {
+                shares[part] = share;
+                progress((0.5 * shares[0]) + (0.45 * shares[1]));
+            }
+        }
+
         string Reason(OutlierKind kind, int row) => kind switch
         {
             OutlierKind.None => "",
-            OutlierKind.Mislabelled => labels.Reason(row),
-            OutlierKind.Confounded => pattern.Reason(row),
-            OutlierKind.Corrupted => damage.Reason(row),
-            OutlierKind.Duplicate => copies.Reason(row),
-            OutlierKind.Foreign => foreign.Reason(row, foreign: true, labels),
+            OutlierKind.Mislabelled => labels!.Reason(row),
+            OutlierKind.Confounded => pattern!.Reason(row),
+            OutlierKind.Corrupted => damage!.Reason(row),
+            OutlierKind.Duplicate => copies!.Reason(row),
+            OutlierKind.Foreign => foreign!.Reason(row, foreign: true, labels!),
             _ => residual[row] - ResidualFrom > 0
                 ? string.Create(CultureInfo.InvariantCulture, $"Unusual: {input.Residual[row]:P0} of its activation is explained by no concept of its class, {Median(input.Residual):P0} is usual.").Replace(" %", "%", StringComparison.Ordinal)
-                : foreign.Reason(row, foreign: false, labels),
+                : foreign!.Reason(row, foreign: false, labels!),
         };
     }
 

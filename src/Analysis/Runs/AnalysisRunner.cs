@@ -107,8 +107,8 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
         }
 
         AtomicFile.WriteText(Path.Combine(resultFolder, "atlas", "skipped.json"), JsonSerializer.Serialize(skipped, AnalysisJson.Line));
-        ResultTables.Write(Path.Combine(resultFolder, "atlas"), "samples", "parquet", samples);
-        reporter.SamplesListed(samples.Length);
+        // The first table costs the time to prepare for writing tables at all; the next stages need no disk.
+        using var listing = Background.Start(() => ResultTables.Write(Path.Combine(resultFolder, "atlas"), "samples", "parquet", samples));
 
         var spatial = new SpatialActivations(store, plan.Dataset, plan.Network, plan.Layer.Name, [.. scan.Select(s => plan.Samples[s])]);
         reporter.Begin("directions", store.Rows);
@@ -122,6 +122,8 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
                 ? Unique(plan, store, spatial, classes, samples, directions, mean, reporter, cancellation)
                 : Factorise(plan, store, spatial, classes, [.. scan.Select(s => plan.Samples[s])], reporter, cancellation);
             using var owned = finder as IDisposable;
+            listing.Complete();
+            reporter.SamplesListed(samples.Length);
             reporter.Begin("concepts", classes.Count);
             var builder = new ClassAtlasBuilder(plan.Network, plan.Layer, plan.Request, store, spatial, mean, finder);
             // Classes are many small problems: one thread for each serves them better than several threads for one.

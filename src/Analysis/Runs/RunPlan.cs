@@ -134,11 +134,14 @@ public sealed class RunPlan : IDisposable
     public static RunPlan Create(AnalysisRequest request, IReadOnlyList<string>? layers = null, Func<INetwork, INetwork>? instrument = null)
     {
         Validate(request);
+        // Loading and testing libtorch takes as long as listing a data set.
+        TorchRuntime.Prepare();
+        var opening = Task.Run(() => DatasetLoader.Open(request.Dataset));
         var device = ComputeDevice.Choose(request.Device);
         // Results depend on the number of threads in the last bits, so that it belongs to the request.
         var threads = request.Threads > 0 ? request.Threads : Environment.ProcessorCount;
         set_num_threads(threads);
-        var dataset = DatasetLoader.Open(request.Dataset);
+        var dataset = opening.GetAwaiter().GetResult();
         var network = Open(request, dataset, device);
         network = instrument?.Invoke(network) ?? network;
         try

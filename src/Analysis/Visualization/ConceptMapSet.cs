@@ -100,7 +100,7 @@ public sealed class ConceptMapSet
         var scale = new float[k];
         var thresholds = new double[k];
         var bytes = new byte[values.Length];
-        var column = new double[n * cells];
+        var column = new float[n * cells];
         for (var i = 0; i < k; i++)
         {
             for (var image = 0; image < n; image++)
@@ -113,7 +113,7 @@ public sealed class ConceptMapSet
                 }
             }
 
-            thresholds[i] = RobustStatistics.Percentile(column, 99);
+            thresholds[i] = RobustStatistics.UpperPercentile(column, 99);
             var factor = scale[i] > 0 ? 127 / scale[i] : 0;
             for (var image = 0; image < n; image++)
             {

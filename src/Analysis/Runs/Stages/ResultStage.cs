@@ -38,7 +38,6 @@ internal static class ResultStage
             .ToList();
         progress(1);
         Complete(inputs, folder);
-        ResultTables.Write(folder, "samples", request.Tables, inputs.Samples);
         progress(2);
         cancellation.ThrowIfCancellationRequested();
 
@@ -48,35 +47,36 @@ internal static class ResultStage
         var shared = request.Scope == "dataset"
             ? [.. concepts.Select(c => c.Concept.Shared)]
             : ConceptMatching.Groups(vectors, [.. concepts.Select(c => c.Atlas.Class)], SharedCosine);
-        WriteShared(atlases, concepts.Select((c, i) => (c.Concept.Id, shared[i])).ToDictionary(c => c.Id, c => c.Item2), folder);
-        ResultTables.Write(folder, "concepts", request.Tables, concepts.Select((c, i) => new ConceptRow
-        {
-            Id = c.Concept.Id,
-            Class = c.Atlas.Name,
-            Rank = c.Concept.Rank,
-            Shared = shared[i],
-            Direction = c.Concept.Direction,
-            Cluster = c.Concept.Cluster,
-            Importance = c.Concept.Importance,
-            Prevalence = c.Concept.Prevalence,
-            Reliability = c.Concept.Reliability,
-            Relevance = c.Concept.Relevance,
-            Stability = c.Concept.Stability,
-        }));
-        ResultTables.Write(folder, "exemplars", request.Tables, concepts.SelectMany(c => c.Concept.Exemplars.Select(e => new ExemplarRow
-        {
-            Concept = c.Concept.Id,
-            Sample = e.Sample,
-            Score = e.Score,
-            Left = e.Left,
-            Top = e.Top,
-            Width = e.Width,
-            Height = e.Height,
-        })));
-        progress(3);
-        cancellation.ThrowIfCancellationRequested();
-
-        WriteTensors(inputs, folder, vectors, cancellation);
+        // Each is a file of its own.
+        Background.All(
+            request.Threads,
+            () => ResultTables.Write(folder, "samples", request.Tables, inputs.Samples),
+            () => WriteShared(atlases, concepts.Select((c, i) => (c.Concept.Id, shared[i])).ToDictionary(c => c.Id, c => c.Item2), folder),
+            () => ResultTables.Write(folder, "concepts", request.Tables, concepts.Select((c, i) => new ConceptRow
+            {
+                Id = c.Concept.Id,
+                Class = c.Atlas.Name,
+                Rank = c.Concept.Rank,
+                Shared = shared[i],
+                Direction = c.Concept.Direction,
+                Cluster = c.Concept.Cluster,
+                Importance = c.Concept.Importance,
+                Prevalence = c.Concept.Prevalence,
+                Reliability = c.Concept.Reliability,
+                Relevance = c.Concept.Relevance,
+                Stability = c.Concept.Stability,
+            })),
+            () => ResultTables.Write(folder, "exemplars", request.Tables, concepts.SelectMany(c => c.Concept.Exemplars.Select(e => new ExemplarRow
+            {
+                Concept = c.Concept.Id,
+                Sample = e.Sample,
+                Score = e.Score,
+                Left = e.Left,
+                Top = e.Top,
+                Width = e.Width,
+                Height = e.Height,
+            }))),
+            () => WriteTensors(inputs, folder, vectors, cancellation));
         progress(4);
         var manifest = CreateManifest(inputs, atlases, stages);
         AtomicFile.WriteText(Path.Combine(folder, "manifest.json"), JsonSerializer.Serialize(manifest, AnalysisJson.Options));
