@@ -184,6 +184,34 @@ public static class Sentences
         return string.Join(' ', sentences);
     }
 
+    /// <summary>Which estimators order concepts best, and how they stand to chance.</summary>
+    public static string Faithfulness(FaithfulnessView faith)
+    {
+        static double? Quality(EstimatorFiguresView e) => e.DeletionQuality is { } deletion && e.InsertionQuality is { } insertion ? (deletion + insertion) / 2 : e.DeletionQuality ?? e.InsertionQuality;
+        var judged = faith.Estimators.Where(e => !e.Reference && Quality(e) is not null).OrderByDescending(Quality).ToList();
+        if (judged.Count == 0)
+        {
+            return "No estimator could be judged.";
+        }
+
+        // What differs by less than this on the scale from chance to the oracle is as good.
+        var top = judged.Where(e => Quality(judged[0]) - Quality(e) <= 0.005).Select(e => e.Title).ToList();
+        var below = judged.Where(e => Quality(e) <= 0).Select(e => e.Title).ToList();
+        var best = top.Count == 1
+            ? $"{top[0]} orders the concepts best"
+            : top.Count == judged.Count && top.Count > 2 ? $"All {Format.Count(top.Count)} order the concepts equally well" : $"{string.Join(", ", top.SkipLast(1))} and {top[^1]} order the concepts best";
+        return $"{best}: {Format.Percent(Math.Max(0, Quality(judged[0])!.Value))} of the way from a random order to the best that can be had."
+            + (below.Count > 0 ? $" No better than chance: {string.Join(", ", below)}." : "");
+    }
+
+    /// <summary>How far two runs found the same concepts.</summary>
+    public static string Match(RunMatch match, string first, string second)
+    {
+        var pairs = match.Classes.SelectMany(c => c.Pairs).ToList();
+        var same = pairs.Count(p => Math.Abs(p.Cosine) >= 0.9);
+        return $"Of {Format.Count(pairs.Count, "pair")} of concepts, {Format.Count(same)} {(same == 1 ? "is" : "are")} the same in “{first}” and “{second}” (|cosine| 0.9 or more), over {Format.Count(match.Classes.Count, "class", "classes")}.";
+    }
+
     /// <summary>Doubts about a concept as short badges with their reasons.</summary>
     public static IEnumerable<(string Text, string Why)> Badges(ConceptCard concept)
     {

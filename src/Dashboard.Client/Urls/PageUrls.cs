@@ -15,6 +15,12 @@ public static class PageUrls
     /// <summary>The atlas; tab is classes, shared or outliers.</summary>
     public static string Atlas(string id, string? tab = null) => $"/analyses/{id}/atlas" + (tab is null ? "" : $"?tab={tab}");
 
+    /// <summary>Comparison of methods and runs; of an analysis where one is given.</summary>
+    public static string Compare(string? id = null) => "/compare" + (id is null ? "" : $"?analysis={id}");
+
+    /// <summary>Runs side by side.</summary>
+    public static string CompareRuns(params IEnumerable<string> ids) => "/compare?runs=" + string.Join(',', ids);
+
     /// <summary>A class.</summary>
     public static string Class(string id, int classIndex) => FormattableString.Invariant($"/analyses/{id}/classes/{classIndex}");
 

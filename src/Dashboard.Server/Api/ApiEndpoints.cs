@@ -58,6 +58,9 @@ internal static class ApiEndpoints
         group.MapGet("", (IAnalysisService analyses, CancellationToken cancellation, int skip = 0, int take = 50) =>
                 Page(skip, take, () => analyses.ListAsync(skip, take, cancellation)))
             .WithName("ListAnalyses").WithSummary("Analyses, newest first.").Produces<Paged<AnalysisSummary>>();
+        group.MapGet("/compare", async (string ids, IComparisonService comparisons, CancellationToken cancellation) =>
+                TypedResults.Ok(await comparisons.RunsAsync(ids.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), cancellation)))
+            .WithName("CompareAnalyses").WithSummary("Finished analyses side by side: figures, and concepts matched by cosine. ids: up to six identifiers, separated by commas.");
         group.MapPost("", async (NewAnalysis request, IAnalysisService analyses, CancellationToken cancellation) =>
             {
                 var summary = await analyses.StartAsync(request, cancellation);

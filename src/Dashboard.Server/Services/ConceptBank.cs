@@ -58,6 +58,12 @@ internal sealed class ConceptBank
     public double? Cosine(int first, int second) =>
         _rowOf.TryGetValue(first, out var a) && _rowOf.TryGetValue(second, out var b) ? Dot(Row(a), Row(b)) : null;
 
+    /// <summary>Cosine of two concepts of two banks in [−1, 1]; null where one has no vector or the lengths differ.</summary>
+    public static double? Cosine(ConceptBank firstBank, int first, ConceptBank secondBank, int second) =>
+        firstBank._channels == secondBank._channels && firstBank._rowOf.TryGetValue(first, out var a) && secondBank._rowOf.TryGetValue(second, out var b)
+            ? Dot(firstBank.Row(a), secondBank.Row(b))
+            : null;
+
     /// <summary>The concepts most like one, best first, itself left out.</summary>
     public IReadOnlyList<(int Id, double Cosine)> Nearest(int id, int count) => !_rowOf.TryGetValue(id, out var row)
         ? []
