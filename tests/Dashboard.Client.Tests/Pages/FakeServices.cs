@@ -72,7 +72,9 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task<AnalysisSummary> StartAsync(NewAnalysis request, CancellationToken cancellation = default) => throw new NotSupportedException();
 
-    public Task<NewAnalysis?> RequestAsync(string id, CancellationToken cancellation = default) => Task.FromResult<NewAnalysis?>(null);
+    public Task<NewAnalysis?> RequestAsync(string id, CancellationToken cancellation = default) => Task.FromResult(Request);
+
+    public NewAnalysis? Request { get; set; }
 
     public Task ResumeAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
 
