@@ -191,6 +191,8 @@ public sealed class BrowsingTests(Stage stage)
             (PageUrls.Concept(sample.Id, 0), ".concept-grid .wall .pic"),
             (PageUrls.Sample(sample.Id, 0), ".detectors"),
             (PageUrls.Outliers(sample.Id), ".outlier-tile"),
+            (PageUrls.Compare(sample.Id), ".task-panel"),
+            (PageUrls.CompareRuns(sample.Id), ".runs tbody tr"),
             ("/nothing/here", "h1"),
         ];
         await using var visitor = await stage.VisitorAsync(390, 844);

@@ -94,6 +94,22 @@ public sealed class Screenshots(Stage stage)
             }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
             ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
+            ("compare", PageUrls.Compare(sample.Id), async page =>
+            {
+                // Computed for the first picture; stored for the others.
+                var start = page.GetByRole(AriaRole.Button, new() { Name = "Compare", Exact = true });
+                var verdict = page.GetByTestId("verdict");
+                await Expect(start.Or(verdict).First).ToBeVisibleAsync();
+                if (await start.IsVisibleAsync())
+                {
+                    await start.ClickAsync();
+                }
+
+                await Expect(verdict).ToBeVisibleAsync(new() { Timeout = 400_000 });
+                await Expect(page.Locator(".curve svg.main-svg").First).ToBeVisibleAsync();
+                await verdict.ScrollIntoViewIfNeededAsync();
+                await page.EvaluateAsync("document.querySelector('[data-testid=verdict]').closest('section').scrollIntoView()");
+            }),
             ("outliers", PageUrls.Outliers(sample.Id), async page =>
             {
                 await page.Locator(".outlier-tile").First.ClickAsync();
