@@ -13,6 +13,8 @@ public sealed class ActivationStore : IDisposable
     /// <summary>Shards mapped at a time: mapped pages count as memory of the process until they are unmapped.</summary>
     private const int Mapped = 4;
 
+    private const long PartValues = 1L << 23;
+
     private readonly string _folder;
     private readonly int _count;
     private readonly int[] _offsets;
@@ -117,7 +119,19 @@ public sealed class ActivationStore : IDisposable
             return half.to(ScalarType.Float32);
         }
 
-        return tensor(Gather<float>(name, rows), [.. shape]);
+        // In parts, so that a large result does not exist twice.
+        var result = empty([.. shape], ScalarType.Float32);
+        var part = (int)Math.Clamp(PartValues / Math.Max(1, shape.Skip(1).Aggregate(1L, (a, b) => a * b)), 1, int.MaxValue);
+        for (var start = 0; start < rows.Length; start += part)
+        {
+            var count = Math.Min(part, rows.Length - start);
+            shape[0] = count;
+            using var values = tensor(Gather<float>(name, rows.Slice(start, count)), [.. shape]);
+            using var target = result.narrow(0, start, count);
+            target.copy_(values).Dispose();
+        }
+
+        return result;
     }
 
     /// <summary>Consecutive rows as a float32 tensor on the CPU.</summary>

@@ -35,6 +35,8 @@ public static class OutlierDetector
     private const double ResidualFrom = 4;
     private const double ResidualLimit = 0.5;
 
+    private const int UsablePart = 8192;
+
     private const double CopyLogOdds = 0.4;
     private const double ContradictingCopyLogOdds = 1.5;
 
@@ -200,9 +202,17 @@ public static class OutlierDetector
     /// <summary>Samples with finite logits and pooled activations.</summary>
     private static bool[] Usable(OutlierInput input)
     {
-        using var scope = NewDisposeScope();
-        var finite = input.Logits.isfinite().all(1).cpu().logical_and(input.Pooled.isfinite().all(1).cpu());
-        return finite.contiguous().data<bool>().ToArray();
+        // In parts: the intermediate results of all samples at once would be several times their activations.
+        var usable = new bool[input.Class.Count];
+        for (var start = 0; start < usable.Length; start += UsablePart)
+        {
+            using var scope = NewDisposeScope();
+            var count = Math.Min(UsablePart, usable.Length - start);
+            var finite = input.Logits.narrow(0, start, count).isfinite().all(1).cpu().logical_and(input.Pooled.narrow(0, start, count).isfinite().all(1).cpu());
+            finite.contiguous().data<bool>().CopyTo(usable.AsSpan(start, count));
+        }
+
+        return usable;
     }
 
     private static double Median(IReadOnlyList<double> values) => RobustStatistics.Median([.. values.Where(double.IsFinite)]);
