@@ -19,6 +19,11 @@ public static class NetworkLoader
     /// <exception cref="AnalysisException">The file, its sidecar or the architecture do not fit; says what and what to do.</exception>
     public static NetworkDescription Inspect(string path, string? architecture = null)
     {
+        if (SplitScriptNetwork.IsPart(path))
+        {
+            return DescribeSplit(path, architecture);
+        }
+
         using var file = OpenTensors(path);
         return Describe(path, file, architecture).Description;
     }
@@ -32,6 +37,11 @@ public static class NetworkLoader
     public static INetwork Load(string path, string? architecture, Device device)
     {
         TorchRuntime.Prepare();
+        if (SplitScriptNetwork.IsPart(path))
+        {
+            return SplitScriptNetwork.Load(path, DescribeSplit(path, architecture), device);
+        }
+
         using var file = OpenTensors(path);
         var (description, blueprint, epsilon) = Describe(path, file, architecture);
         return blueprint is null
@@ -42,6 +52,38 @@ public static class NetworkLoader
     private static ITensorFile OpenTensors(string path) => path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
         ? SafetensorsFile.Open(path)
         : PyTorchCheckpoint.Open(path);
+
+    /// <summary>What can be said about a network in two TorchScript files.</summary>
+    private static NetworkDescription DescribeSplit(string path, string? requested)
+    {
+        if (!string.IsNullOrWhiteSpace(requested) && !requested.Trim().StartsWith(ScriptNetwork.ArchitectureName, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new AnalysisException($"{Path.GetFileName(path)} is one half of a TorchScript network, which runs as it is.", "Leave the architecture out, or give the weights of this architecture.");
+        }
+
+        var (backbone, head) = SplitScriptNetwork.Files(path);
+        foreach (var part in new[] { backbone, head })
+        {
+            using var file = PyTorchCheckpoint.Open(part);
+            if (!file.IsScript)
+            {
+                throw new AnalysisException($"{file.FileName} is not a TorchScript file.", "Export it with torch.jit.script or torch.jit.trace and save it.");
+            }
+        }
+
+        var sidecar = NetworkSidecar.Find(path);
+        var notes = new List<string>(sidecar?.Notes ?? []);
+        return new NetworkDescription
+        {
+            Name = NameOf(path, sidecar),
+            Architecture = SplitScriptNetwork.ArchitectureName,
+            Sha256 = SplitScriptNetwork.Hash(path),
+            Preprocessing = PreprocessingFor("", new TensorShapes(new Dictionary<string, TensorHeader>()), sidecar, notes),
+            Classes = sidecar?.Classes ?? [],
+            Accuracy = sidecar?.Accuracy,
+            Notes = notes,
+        };
+    }
 
     /// <summary>A description, and the blueprint to build; null where a TorchScript file is to be run as it is.</summary>
     private static (NetworkDescription Description, Blueprint? Blueprint, double Epsilon) Describe(string path, ITensorFile file, string? requested)

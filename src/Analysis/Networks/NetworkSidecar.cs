@@ -16,7 +16,7 @@ public sealed partial record NetworkSidecar
     private const int MaxBytes = 16 << 20;
     private const int MaxInput = 4096;
 
-    private static readonly string[] WeightExtensions = [".ts.pt", ".safetensors", ".pth", ".pt", ".th", ".bin"];
+    private static readonly string[] WeightExtensions = [".backbone.pt", ".head.pt", ".ts.pt", ".safetensors", ".pth", ".pt", ".th", ".bin"];
 
     /// <summary>The sidecar's file name.</summary>
     public required string FileName { get; init; }

@@ -76,6 +76,55 @@ public sealed class ScriptNetworkTests
         Assert.Contains("2 classes", Assert.Throws<AnalysisException>(() => Load(folder, "in_sequence.ts.pt", """, "classes":["a","b"]""")).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("split", false, 8, 10)]
+    [InlineData("split_tokens", true, 1, 80)]
+    public void TwoFilesGiveALayerAndAHead(string name, bool tokens, int height, int width)
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        using var whole = Load(folder, "in_sequence.ts.pt");
+        Copy(folder, name + ".head.pt");
+        using var network = Load(folder, name + ".backbone.pt");
+        Assert.Equal("torchscript_split", network.Architecture);
+        var layer = network.Layers.Single(l => l.Suggested);
+        Assert.Equal(("backbone", 4, height, width, ActivationSign.NonNegative), (layer.Name, layer.Channels, layer.Height, layer.Width, layer.Sign));
+        var batch = (arange(5 * 3 * 16 * 20, ScalarType.Float32) * 0.37f).cos().view(5, 3, 16, 20);
+        var expected = whole.Forward(batch, []).Logits;
+        var (activations, logits) = network.Forward(batch, ["backbone", "output"]);
+        Assert.Equal([5L, 4L, height, width], activations[0].shape);
+        Assert.InRange((logits - expected).abs().max().item<float>(), 0, 1e-5);
+        Assert.InRange((network.Head("output", activations[1]) - expected).abs().max().item<float>(), 0, 1e-5);
+        var leaf = activations[0].detach().clone().requires_grad_();
+        var head = network.Head("backbone", leaf);
+        Assert.InRange((head - expected).abs().max().item<float>(), 0, 1e-5);
+        head.sum().backward();
+        Assert.True(leaf.grad!.abs().sum().item<float>() > 0);
+
+        // A head that rectifies is not linear, even where the backbone gives nothing negative.
+        Assert.Equal(!tokens, layer.LinearHead);
+        if (network.LinearHead("backbone") is { } linear)
+        {
+            var closed = nn.functional.linear(activations[0].mean([2, 3]), linear.Weight, linear.Bias);
+            Assert.InRange((closed - expected).abs().max().item<float>(), 0, 1e-5);
+        }
+    }
+
+    [Fact]
+    public void HalfOfASplitNetworkNamesTheOther()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains("split.head.pt is missing", Assert.Throws<AnalysisException>(() => Load(folder, "split.backbone.pt")).Message, StringComparison.Ordinal);
+        Copy(folder, "split_tokens.head.pt");
+        File.Move(folder["split_tokens.head.pt"], folder["split.head.pt"]);
+        Assert.Contains("cannot be run one after the other", Assert.Throws<AnalysisException>(() => Load(folder, "split.backbone.pt")).Message, StringComparison.Ordinal);
+        folder.Write("split.head.pt", [1, 2, 3]);
+        Assert.Throws<AnalysisException>(() => Load(folder, "split.backbone.pt"));
+    }
+
+    private static void Copy(TemporaryFolder folder, string name) =>
+        folder.Write(name, File.ReadAllBytes(Path.Combine(TestData.Repository, "tests", "Analysis.Tests", "Networks", "Fixtures", name)));
+
     private static INetwork Load(TemporaryFolder folder, string name, string more = "")
     {
         var fixture = Path.Combine(TestData.Repository, "tests", "Analysis.Tests", "Networks", "Fixtures", name);

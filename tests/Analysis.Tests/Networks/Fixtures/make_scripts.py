@@ -34,3 +34,37 @@ torch.manual_seed(0)
 save(Classifier(1.0), "in_sequence.ts.pt")
 # Scales its input outside any module, so that the modules alone give something else.
 save(Classifier(2.0), "not_in_sequence.ts.pt")
+
+
+class Backbone(nn.Module):
+    """The first half of the classifier, as a map or as tokens."""
+
+    def __init__(self, whole, tokens: bool):
+        super().__init__()
+        self.conv, self.tokens = whole.conv, tokens
+
+    def forward(self, x):
+        a = torch.relu(self.conv(x))
+        return a.flatten(2).transpose(1, 2) if self.tokens else a
+
+
+class Head(nn.Module):
+    """The second half; rectified once more it is no longer linear."""
+
+    def __init__(self, whole, tokens: bool, rectify: bool):
+        super().__init__()
+        self.fc, self.tokens, self.rectify = whole.fc, tokens, rectify
+
+    def forward(self, a):
+        pooled = a.mean(1) if self.tokens else a.mean([2, 3])
+        if self.rectify:
+            pooled = torch.relu(pooled)
+        return self.fc(pooled)
+
+
+# The network of in_sequence.ts.pt in two files.
+whole = Classifier(1.0)
+whole.load_state_dict(torch.jit.load("in_sequence.ts.pt").state_dict())
+for name, tokens, rectify in [("split", False, False), ("split_tokens", True, True)]:
+    save(Backbone(whole, tokens), name + ".backbone.pt")
+    save(Head(whole, tokens, rectify), name + ".head.pt")
