@@ -9,7 +9,7 @@ internal sealed record BenchmarkOptions
 {
     public const string Usage =
         "[--input FILE.npy|.npz|.safetensors|FOLDER] [--array NAME] [--components K] [--rows N] [--columns C] [--runs R] [--threads T] [--device cpu|cuda] "
-        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--output FILE] [--set NAME=VALUE,...] [--json]";
+        + "[--dataset PATH] [--network FILE] [--layer NAME] [--limit N] [--images N,N] [--output FILE] [--set NAME=VALUE,...] [--planted] [--json]";
 
     /// <summary>Matrix file, or folder of images for decode and resize; null for made-up data.</summary>
     public string? Input { get; init; }
@@ -48,6 +48,9 @@ internal sealed record BenchmarkOptions
     /// <summary>Parameters of a factorisation method by name; <c>iterations</c> limits these, <c>seed</c> sets the seed.</summary>
     public IReadOnlyDictionary<string, double> Parameters { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>Rows mixed from as many known vectors as are looked for, in place of --input.</summary>
+    public bool Planted { get; init; }
+
     public bool Json { get; init; }
 
     public static BenchmarkOptions Parse(string[] arguments)
@@ -59,6 +62,12 @@ internal sealed record BenchmarkOptions
             if (name == "--json")
             {
                 options = options with { Json = true };
+                continue;
+            }
+
+            if (name == "--planted")
+            {
+                options = options with { Planted = true };
                 continue;
             }
 

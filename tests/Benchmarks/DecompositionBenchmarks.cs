@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Analysis.Evaluation;
 using Analysis.Factorization;
 using Analysis.Numerics;
 using TorchSharp;
@@ -40,7 +42,8 @@ internal static class DecompositionBenchmarks
     {
         var device = options.Prepare();
         using var scope = NewDisposeScope();
-        var x = BenchmarkData.Matrix(options).to(device);
+        var planted = options.Planted ? PlantedMixtures.Vectors(options.Components, options.Columns) : null;
+        var x = (planted is null ? BenchmarkData.Matrix(options) : PlantedMixtures.Rows(planted, options.Rows)).to(device);
         var report = Start(method.Info.Name, x);
         var asked = new FactorizationOptions
         {
@@ -50,24 +53,16 @@ internal static class DecompositionBenchmarks
             Parameters = options.Parameters.Where(p => p.Key is not ("iterations" or "seed")).ToDictionary(),
         };
         using var factors = report.Measure(options, () => method.Fit(x, asked));
-        return report.With("components", factors.Components).With("iterations", factors.Iterations).With("relativeError", Error(x, factors));
+        var clock = Stopwatch.StartNew();
+        var scores = ExtractionMetrics.Score(x, factors, new ScoreOptions { Frechet = false, OutOfDistribution = false, PartRows = Part });
+        report.With("components", factors.Components).With("iterations", factors.Iterations).With("relativeError", scores.FrobeniusError)
+            .With("rSquared", scores.RSquared).With("activeShare", scores.ActiveShare).With("deadShare", scores.DeadShare)
+            .With("scoreSeconds", clock.Elapsed.TotalSeconds).With("peakWithScoresMiB", BenchmarkReport.PeakRssMiB());
+        return planted is null
+            ? report
+            : report.With("plantedCosine", DictionaryStability.Match(planted.to(device), factors.Vectors, method.Info.SignIsArbitrary).Cosines.Average());
     }
 
     private static BenchmarkReport Start(string name, Tensor x) =>
         new BenchmarkReport(name).With("rows", x.shape[0]).With("columns", x.shape[1]).With("device", x.device.type == DeviceType.CUDA ? "cuda" : "cpu");
-
-    /// <summary>||A − decode(encode(A))|| / ||A||, Frobenius, in parts.</summary>
-    private static double Error(Tensor x, Factors factors)
-    {
-        double error = 0, norm = 0;
-        for (long start = 0; start < x.shape[0]; start += Part)
-        {
-            using var scope = NewDisposeScope();
-            var rows = x.narrow(0, start, Math.Min(Part, x.shape[0] - start));
-            error += (rows.to(ScalarType.Float64) - factors.Decode(factors.Encode(rows)).to(ScalarType.Float64)).pow(2).sum().item<double>();
-            norm += rows.to(ScalarType.Float64).pow(2).sum().item<double>();
-        }
-
-        return Math.Sqrt(error / norm);
-    }
 }

@@ -18,6 +18,10 @@ public static class FactorizationCatalogue
         new KMeansFactorization(),
         new IcaFactorization(),
         new DictionaryFactorization(),
+        new AutoencoderFactorization(SparseActivation.TopK),
+        new AutoencoderFactorization(SparseActivation.BatchTopK),
+        new AutoencoderFactorization(SparseActivation.JumpRelu),
+        new AutoencoderFactorization(SparseActivation.Relu),
         new MultiplicativeNmfFactorization(),
     ];
 
