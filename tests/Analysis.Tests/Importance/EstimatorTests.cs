@@ -157,6 +157,15 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void The_tcav_estimator_marks_concepts_that_raise_the_logit()
+    {
+        using var scope = torch.NewDisposeScope();
+        var model = new FunctionModel(3, u => u.select(1, 0) - (u.select(1, 1) * 2));
+        var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("tcav").Estimate(model, ones(2, 3), new EstimatorOptions()));
+        Assert.Equal([1.0, 0, 0, 1, 0, 0], phi.Values);
+    }
+
+    [Fact]
     public void Tcav_tells_a_concept_that_matters_from_one_that_does_not()
     {
         using var scope = torch.NewDisposeScope();
