@@ -60,31 +60,12 @@ internal static class CompareCommand
             var analysis = Path.GetFullPath(parsed.GetValue(result)!);
             var folder = Path.GetFullPath(parsed.GetValue(output)!);
             Forget(folder, parameters);
-            TaskRunner.Run("compare", parameters, Request(analysis), Store(parsed, analysis), analysis, folder, new ConsoleTaskObserver(), cancellation);
+            TaskRunner.Run("compare", parameters, FinishedAnalysis.Request(analysis), FinishedAnalysis.Store(parsed, analysis), analysis, folder, new ConsoleTaskObserver(), cancellation);
             Console.WriteLine(parsed.GetValue(json)
                 ? File.ReadAllText(Path.Combine(folder, ComparisonResult.FileName))
                 : Text(ComparisonResult.Read(folder), ComparisonMeasurements.Read(folder), folder));
         }));
         return command;
-    }
-
-    /// <summary>Activations lie in the data directory where one is named, else beside the result, where analyze left them.</summary>
-    private static string Store(ParseResult parsed, string analysis) =>
-        (parsed.GetValue(GlobalOptions.DataDirectory) ?? Environment.GetEnvironmentVariable("Dashboard__DataDirectory")) is { Length: > 0 } data
-            ? Path.Combine(Path.GetFullPath(data), "store")
-            : Path.Combine(analysis, "work");
-
-    private static AnalysisRequest Request(string analysis)
-    {
-        var path = Path.Combine(analysis, "manifest.json");
-        try
-        {
-            return JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(path), AnalysisJson.Options)!.Request;
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new AnalysisException($"{path} cannot be read: {failure.Message}", "Give the result folder of a finished analysis.", failure);
-        }
     }
 
     /// <summary>The result of other wishes must not stand for these.</summary>
@@ -154,19 +135,5 @@ internal static class CompareCommand
         return text.AppendLine().Append(CultureInfo.InvariantCulture, $"{result.ClassNote} Result: {folder}").ToString();
 
         static string Figure(double? value) => value is { } number ? number.ToString("0.000", CultureInfo.InvariantCulture).PadLeft(6) : "     –";
-    }
-
-    private sealed class ConsoleTaskObserver : ITaskObserver
-    {
-        private string _doing = "";
-
-        public void OnProgress(TaskProgress progress)
-        {
-            if (progress.Doing != _doing)
-            {
-                _doing = progress.Doing;
-                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(progress.Total == 0 ? 0 : 100 * progress.Done / progress.Total),3}% {progress.Doing}"));
-            }
-        }
     }
 }
