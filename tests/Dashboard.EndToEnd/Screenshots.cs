@@ -107,7 +107,7 @@ public sealed class Screenshots(Stage stage)
 
                 await Expect(verdict).ToBeVisibleAsync(new() { Timeout = 400_000 });
                 await Expect(page.Locator(".curve svg.main-svg").First).ToBeVisibleAsync();
-                await verdict.ScrollIntoViewIfNeededAsync();
+                await page.Mouse.MoveAsync(0, 0);
                 await page.EvaluateAsync("document.querySelector('[data-testid=verdict]').closest('section').scrollIntoView()");
             }),
             ("outliers", PageUrls.Outliers(sample.Id), async page =>

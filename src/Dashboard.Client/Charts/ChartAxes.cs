@@ -8,7 +8,7 @@ internal static class ChartAxes
 {
     public static XAxis X(ChartColours colours, string title, string? format = null, bool grid = true) => new()
     {
-        Title = new Plotly.Blazor.LayoutLib.XAxisLib.Title { Text = title, Standoff = 8 },
+        Title = new Plotly.Blazor.LayoutLib.XAxisLib.Title { Text = title, Standoff = 8, Font = new Plotly.Blazor.LayoutLib.XAxisLib.TitleLib.Font { Size = 12 } },
         TickFormat = format,
         GridColor = colours.Line,
         ShowGrid = grid,
@@ -21,7 +21,7 @@ internal static class ChartAxes
 
     public static YAxis Y(ChartColours colours, string title, string? format = null, bool grid = true) => new()
     {
-        Title = new Plotly.Blazor.LayoutLib.YAxisLib.Title { Text = title, Standoff = 8 },
+        Title = new Plotly.Blazor.LayoutLib.YAxisLib.Title { Text = title, Standoff = 8, Font = new Plotly.Blazor.LayoutLib.YAxisLib.TitleLib.Font { Size = 12 } },
         TickFormat = format,
         GridColor = colours.Line,
         ShowGrid = grid,

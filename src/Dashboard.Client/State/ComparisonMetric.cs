@@ -8,7 +8,8 @@ namespace Dashboard.Client.State;
 /// <param name="Higher">True where higher is better.</param>
 /// <param name="IsShare">Shown in percent.</param>
 /// <param name="Of">Reads it.</param>
-public sealed record ComparisonMetric(string Key, string Title, bool Higher, bool IsShare, Func<ExtractionFiguresView, double?> Of)
+/// <param name="Ideal">The value that nothing betters, where both sides of it are worse; null where there is none.</param>
+public sealed record ComparisonMetric(string Key, string Title, bool Higher, bool IsShare, Func<ExtractionFiguresView, double?> Of, double? Ideal = null)
 {
     // Figures closer than this count as equal: neither is marked.
     private const double Tie = 1e-9;
@@ -21,11 +22,15 @@ public sealed record ComparisonMetric(string Key, string Title, bool Higher, boo
         new("sparsity", "Sparsity", true, false, f => f.Hoyer),
         new("fold stability", "Stability", true, false, f => f.Stability),
         new("fréchet distance", "Fréchet distance", false, false, f => f.Frechet),
-        new("ood score", "OOD score", false, false, f => f.OutOfDistribution),
+        new("ood score", "OOD score", false, false, f => f.OutOfDistribution, Ideal: 1),
     ];
 
-    /// <summary>"higher is better" or "lower is better".</summary>
-    public string Direction => Higher ? "higher is better" : "lower is better";
+    /// <summary>"higher is better", "lower is better" or "nearest to 1 is best".</summary>
+    public string Direction => Ideal is { } ideal ? $"nearest to {Format.Number(ideal)} is best" : Higher ? "higher is better" : "lower is better";
+
+    /// <summary>Positions of the best among values of this figure; empty where fewer than two are known or all are equal.</summary>
+    public IReadOnlyList<int> Best(IReadOnlyList<double?> values) =>
+        Ideal is { } ideal ? Best([.. values.Select(v => v is { } number ? Math.Abs(number - ideal) : (double?)null)], false) : Best(values, Higher);
 
     /// <summary>A value as people read it.</summary>
     public string Text(double value) => IsShare ? Format.Percent(value, 1) : Format.Number(value);

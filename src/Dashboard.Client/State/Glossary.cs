@@ -37,7 +37,7 @@ public static class Glossary
         ["sparsity"] = "How few concepts are at work at a time (Hoyer): 1 is a single concept, 0 all of them equally. Higher is easier to read.",
         ["fold stability"] = "Cosine between the concepts found on different parts of the images: 1 is identical, 0.9 and more counts as stable. Higher is better.",
         ["fréchet distance"] = "Distance between the distribution of activations and that of what the concepts rebuild. 0 is perfect. Lower is better.",
-        ["ood score"] = "How far what the concepts rebuild lies from real activations, relative to the distance among real ones. 1 is best; above, it is less natural.",
+        ["ood score"] = "How far what the concepts rebuild lies from real activations, relative to the distance among real ones. 1 is best; further from it, it is less natural.",
         ["c-deletion"] = "The score while concepts are removed, the most important first. The faster it falls, the better the order. Lower area is better.",
         ["c-insertion"] = "The score while concepts are added, the most important first. The faster it rises, the better the order. Higher area is better.",
         ["c-µfidelity"] = "Correlation between the importance of random groups of concepts and what the score loses without them: 1 is perfect. Higher is better.",

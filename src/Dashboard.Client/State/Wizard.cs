@@ -33,7 +33,7 @@ public sealed record Wizard(string Step, NewAnalysis Request, string Preset)
         new("quick", "First look", "The same on a thousand images spread over the classes, six concepts each. Done quickly; numbers are coarse.", r => Plain(r) with { Method = "unique", Concepts = 6, Limit = 1000 }),
         new("fine", "Fine-grained", "Up to twenty unique concepts a class: rare parts and shortcuts show, and some concepts will be close relatives.", r => Plain(r) with { Method = "unique", Concepts = 20 }),
         new("parts", "Parts that add up", "Every position of an image is a sum of concepts (NMF, as in CRAFT): good for parts and textures, and for sharp concept maps.", r => Plain(r) with { Method = "nmf", Granularity = "positions", Concepts = 15 }),
-        new("sparse", "Sparse autoencoder", "One dictionary of 200 concepts for the whole data set, few of them active at a time: what classes share shows directly.", r => Plain(r) with { Method = "topk-sae", Granularity = "positions", Scope = "dataset", Concepts = 200 }),
+        new("sparse", "Sparse autoencoder", "One dictionary of 200 concepts for the whole data set, few of them active at a time: what classes share shows directly.", r => Plain(r) with { Method = "sae-topk", Granularity = "positions", Scope = "dataset", Concepts = 200 }),
         new("published", "Unique, as published", "Ranks directions as the published code of unique concepts does, to reproduce its results.", r => Plain(r) with { Method = "unique", Relevance = "official" }),
     ];
 

@@ -56,6 +56,10 @@ public sealed class CompareTests
         Assert.Equal(best, ComparisonMetric.Best([.. values.Select(v => (double?)v)], higher));
 
     [Fact]
+    public void Where_a_value_is_ideal_both_sides_of_it_are_worse() =>
+        Assert.Equal([1], ComparisonMetric.All.Single(m => m.Ideal is not null).Best([0.7, 0.95, 1.2, null]));
+
+    [Fact]
     public void Estimators_are_ordered_by_what_they_gain_over_chance()
     {
         var faith = new FaithfulnessView

@@ -85,8 +85,8 @@ public sealed partial class MethodComparison
     private static string Where(ComparisonView view) =>
         $"Layer {view.Layer}, {Format.Count(view.Channels, "channel")}; {Format.Count(view.Classes.Sum(c => c.Rows), "row")} of {string.Join(", ", view.Classes.Take(6).Select(c => c.DisplayName))}{(view.Classes.Count > 6 ? " and others" : "")}. {view.ClassNote}";
 
-    private IReadOnlyList<int> Best(ComparisonView view, ComparisonMetric metric) => ComparisonMetric.Best(
-        [.. view.Methods.Select(m => m.Cells.FirstOrDefault(c => c.Components == At)?.Figures is { } figures ? metric.Of(figures) : null)], metric.Higher);
+    private IReadOnlyList<int> Best(ComparisonView view, ComparisonMetric metric) => metric.Best(
+        [.. view.Methods.Select(m => m.Cells.FirstOrDefault(c => c.Components == At)?.Figures is { } figures ? metric.Of(figures) : null)]);
 
     // Random orders are dotted, the oracle is dashed; both are grey.
     private static IEnumerable<(EstimatorFiguresView Estimator, int Place)> Placed(FaithfulnessView faith)
