@@ -26,7 +26,7 @@ public sealed record ComparisonMetric(string Key, string Title, bool Higher, boo
     ];
 
     /// <summary>"higher is better", "lower is better" or "nearest to 1 is best".</summary>
-    public string Direction => Ideal is { } ideal ? $"nearest to {Format.Number(ideal)} is best" : Higher ? "higher is better" : "lower is better";
+    public string Direction => Ideal is { } ideal ? $"nearest to {MethodRules.Number(ideal)} is best" : Higher ? "higher is better" : "lower is better";
 
     /// <summary>Positions of the best among values of this figure; empty where fewer than two are known or all are equal.</summary>
     public IReadOnlyList<int> Best(IReadOnlyList<double?> values) =>
