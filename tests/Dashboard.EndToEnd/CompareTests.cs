@@ -65,6 +65,22 @@ public sealed class CompareTests(Stage stage)
     }
 
     [Fact]
+    public async Task A_concept_is_taken_apart_at_an_earlier_layer()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Concept(sample.Id, 0));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Take it apart" }).ClickAsync();
+        await Expect(page.Locator(".parts > li")).ToHaveCountAsync(5, new() { Timeout = 240_000 });
+        await Expect(page.Locator(".patch img").First).ToBeAttachedAsync();
+        await Expect(page.GetByText(new Regex("At .*layer2.* it is made of 5 parts"))).ToBeVisibleAsync();
+        await page.GetByText("What is this part made of?").First.ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Take this part apart" })).ToBeVisibleAsync();
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
     public async Task Two_runs_stand_side_by_side_with_their_concepts_matched()
     {
         var site = stage.Site;
