@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.Urls;
 
 namespace Dashboard.Client.State;
 
@@ -31,6 +33,42 @@ public sealed record LabelQuery(string Source = "classes,hierarchy,attributes,me
         var chosen = sources?.Split(',') ?? [];
         var known = AllSources.Select(s => s.Value).Where(s => chosen.Contains(s)).ToArray();
         return new LabelQuery(known.Length == 0 ? new LabelQuery().Source : string.Join(',', known), length is >= 1 and <= 5 ? length.Value : DefaultLength, negative ?? false);
+    }
+
+    /// <summary>From the parameters of a stored task; what is missing becomes the default.</summary>
+    public static LabelQuery From(JsonElement parameters)
+    {
+        if (parameters.ValueKind != JsonValueKind.Object)
+        {
+            return new LabelQuery();
+        }
+
+        var sources = parameters.TryGetProperty("sources", out var list) && list.ValueKind == JsonValueKind.Array
+            ? string.Join(',', list.EnumerateArray().Where(s => s.ValueKind == JsonValueKind.String).Select(s => s.GetString()))
+            : null;
+        return From(
+            sources,
+            parameters.TryGetProperty("length", out var length) && length.ValueKind == JsonValueKind.Number && length.TryGetInt32(out var most) ? most : null,
+            parameters.TryGetProperty("negative", out var negative) && negative.ValueKind == JsonValueKind.True);
+    }
+
+    /// <summary>Address of the page of labels for this query, which <see cref="From(string?, int?, bool?)"/> reads again.</summary>
+    /// <param name="analysisId">The analysis.</param>
+    /// <param name="unit">The unit whose evidence is shown.</param>
+    public string Address(string analysisId, string unit)
+    {
+        var address = PageUrls.Labels(analysisId, unit);
+        if (Source != new LabelQuery().Source)
+        {
+            address += "&sources=" + Uri.EscapeDataString(Source);
+        }
+
+        if (Length != DefaultLength)
+        {
+            address += FormattableString.Invariant($"&length={Length}");
+        }
+
+        return Negative ? address + "&negative=true" : address;
     }
 
     /// <summary>The sources with one added or taken away.</summary>

@@ -45,7 +45,11 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
     }
 
     public Task<SampleView?> SampleAsync(string analysisId, int sample, CancellationToken cancellation = default) =>
-        Task.FromResult<SampleView?>(new SampleView { Analysis = Samples.Analysis(), Sample = Outliers.Single(t => t.Index == sample) });
+        Task.FromResult<SampleView?>(new SampleView { Analysis = Samples.Analysis(), Sample = Outliers.Single(t => t.Index == sample), Concepts = SampleConcepts });
+
+    public IReadOnlyList<ConceptCard> SampleConcepts { get; set; } = [];
+
+    public ConceptView? Concept { get; set; }
 
     public Task JudgeSampleAsync(string analysisId, int sample, string? verdict, CancellationToken cancellation = default)
     {
@@ -108,7 +112,7 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task NoteStrategyAsync(string analysisId, int classIndex, int strategy, string? note, CancellationToken cancellation = default) => throw new NotSupportedException();
 
-    public Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default) => Task.FromResult(Concept?.Concept.Id == conceptId ? Concept : null);
 
     public Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default) => throw new NotSupportedException();
 

@@ -19,6 +19,19 @@ public sealed partial class SamplePage
     [SupplyParameterFromQuery]
     public int? Map { get; set; }
 
+    /// <summary>Concept whose attribution map is asked for.</summary>
+    [SupplyParameterFromQuery]
+    public int? Attribution { get; set; }
+
+    /// <summary>How it is computed: exact or fast.</summary>
+    [SupplyParameterFromQuery]
+    public string? Way { get; set; }
+
+    // The chosen one, else that of the concept map, else the strongest; maps are made beside complete analyses only.
+    private ConceptCard? Attributed => View is { Analysis.State: AnalysisState.Completed, Sample.Class: >= 0, Concepts: { Count: > 0 } concepts }
+        ? concepts.FirstOrDefault(c => c.Id == Attribution) ?? Shown ?? concepts[0]
+        : null;
+
     private ConceptCard? Shown => View is { HasMaps: true } view ? view.Concepts.FirstOrDefault(c => c.Id == Map) : null;
 
     private string FileName => View is null ? "" : View.Sample.Path[(View.Sample.Path.LastIndexOf('/') + 1)..];
