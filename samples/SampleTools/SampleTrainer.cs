@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Analysis.Numerics;
 using Analysis;
 using Analysis.Datasets.Sample;
 using Analysis.Imaging;
@@ -192,7 +193,7 @@ internal static class SampleTrainer
                 shortcut = functional.pad(x.slice(2, 0, x.shape[2], 2).slice(3, 0, x.shape[3], 2), [0, 0, 0, 0, pad, pad]);
             }
 
-            x = (z + shortcut).relu();
+            x = (z.add(shortcut, Scalars.One)).relu();
         }
 
         return functional.linear(x.mean([2, 3]), parameters["linear.weight"], parameters["linear.bias"]);

@@ -54,8 +54,8 @@ internal static class BenchmarkData
     {
         using var random = new Generator(0);
         var patterns = randn([Groups, columns], generator: random).relu() * 2;
-        var group = arange(rows) % Groups;
+        var group = arange(Scalars.Of(rows)) % Groups;
         var strength = rand([rows, 1], generator: random) + 0.5;
-        return (patterns.index_select(0, group) * strength + randn([rows, columns], generator: random) * 0.3).relu();
+        return ((patterns.index_select(0, group) * strength).add(randn([rows, columns], generator: random) * 0.3, Scalars.One)).relu();
     }
 }

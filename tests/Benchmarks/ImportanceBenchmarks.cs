@@ -68,6 +68,6 @@ internal static class ImportanceBenchmarks
     {
         public int Concepts => (int)weight.shape[1];
 
-        public Tensor Evaluate(Tensor codes, Tensor images) => nn.functional.softplus(codes.mm(weight.t()) + bias.t()).mv(output);
+        public Tensor Evaluate(Tensor codes, Tensor images) => nn.functional.softplus(codes.mm(weight.t()).add(bias.t(), Scalars.One)).mv(output);
     }
 }

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ internal static class PlantedMixtures
     {
         using var scope = NewDisposeScope();
         using var random = new Generator(0);
-        var vectors = (rand([k, columns], generator: random) < 0.1).to(ScalarType.Float32) * rand([k, columns], generator: random);
+        var vectors = (rand([k, columns], generator: random) < Scalars.Of(0.1)).to(ScalarType.Float32) * rand([k, columns], generator: random);
         vectors += 1e-3;
         return (vectors / vectors.norm(1, keepdim: true)).MoveToOuterDisposeScope();
     }
@@ -33,7 +34,7 @@ internal static class PlantedMixtures
             var at = randint(0, k, [count, Mixed], generator: random);
             var codes = zeros([count, k]).scatter_(1, at, (rand([count, Mixed], generator: random) * 2) + 1);
             var noise = randn([count, columns], generator: random) * (0.3 / Math.Sqrt(columns));
-            result.narrow(0, start, count).copy_((codes.mm(vectors) + noise).relu_());
+            result.narrow(0, start, count).copy_((codes.mm(vectors).add(noise, Scalars.One)).relu_());
         }
 
         return result.MoveToOuterDisposeScope();

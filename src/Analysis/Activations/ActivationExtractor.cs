@@ -7,6 +7,7 @@ using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Analysis.Outliers;
 using Analysis.Runs;
 using TorchSharp;
@@ -334,7 +335,7 @@ public static class ActivationExtractor
         private void Keep(string name, Tensor value) => _parts[name].Add(value.cpu().contiguous().DetachFromDisposeScope());
 
         // Values beyond the range of half precision would become infinite and spoil every map that meets them.
-        private static Tensor Half(Tensor value) => value.clamp(-65504, 65504).to(ScalarType.Float16);
+        private static Tensor Half(Tensor value) => value.clamp(Scalars.Of(-65504), Scalars.Of(65504)).to(ScalarType.Float16);
 
         private static int IndexOf(IReadOnlyList<string> names, string name)
         {

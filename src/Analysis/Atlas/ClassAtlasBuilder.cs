@@ -205,12 +205,12 @@ public sealed class ClassAtlasBuilder
         using var scope = NewDisposeScope();
         var codes = found.Encoded.Coefficients.ToTensor(pooled.device);
         var decoded = codes.mm(found.Encoder.Vectors);
-        var reconstruction = found.Encoder.Offset is { } offset ? decoded + offset : decoded;
+        var reconstruction = found.Encoder.Offset is { } offset ? decoded.add(offset, Scalars.One) : decoded;
         var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal);
         Add("relativeError", Mean(ExtractionMetrics.RelativeErrors(pooled, reconstruction)));
         Add("rSquared", ExtractionMetrics.RSquared(pooled, reconstruction));
         Add("hoyer", Mean(ExtractionMetrics.Hoyer(codes)));
-        Add("activeShare", (codes.abs() > ExtractionMetrics.ActiveThreshold).to(ScalarType.Float64).mean().item<double>());
+        Add("activeShare", (codes.abs() > Scalars.Of(ExtractionMetrics.ActiveThreshold)).to(ScalarType.Float64).mean().item<double>());
         foreach (var (name, value) in found.FitMetrics)
         {
             Add("fit" + char.ToUpperInvariant(name[0]) + name[1..], value);

@@ -88,7 +88,7 @@ public sealed class ContrastEncoder(Tensor vectors, Tensor mean) : ConceptEncode
         using var guard = no_grad();
         var codes = Encode(rows);
         var weights = zeros_like(codes);
-        weights.select(1, concept).fill_(1);
+        weights.select(1, concept).fill_(Scalars.Of(1));
         // The encoding's ridge is a share of the mean diagonal of VVᵀ, which is 1 for unit vectors.
         return NonNegativeLeastSquares.VectorJacobian(codes, Vectors, weights, NonNegativeEncoding.DefaultRidge).MoveToOuterDisposeScope();
     }
@@ -130,9 +130,9 @@ public sealed class FactorEncoder : ConceptEncoder
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var vectors = factors.Vectors.to(ScalarType.Float64);
-        var lengths = vectors.pow(2).sum([1L]).sqrt();
+        var lengths = vectors.pow(Scalars.Of(2)).sum([1L]).sqrt();
         var places = kept is null
-            ? (lengths > 0).nonzero().reshape(-1)
+            ? (lengths > Scalars.Of(0)).nonzero().reshape(-1)
             : tensor(kept.Select(i => (long)i).ToArray(), ScalarType.Int64, vectors.device);
         var chosen = lengths.index_select(0, places);
         return new FactorEncoder(
@@ -189,7 +189,7 @@ public sealed class FactorEncoder : ConceptEncoder
         {
             using var inner = NewDisposeScope();
             var place = rows.narrow(0, row, 1);
-            var difference = Encode(place + moves).select(1, concept) - Encode(place - moves).select(1, concept);
+            var difference = Encode(place.add(moves, Scalars.One)).select(1, concept) - Encode(place - moves).select(1, concept);
             result.Add((difference / (2 * step)).MoveToOuterDisposeScope());
         }
 

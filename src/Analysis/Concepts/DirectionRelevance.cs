@@ -87,7 +87,7 @@ public static class DirectionRelevance
         using var scope = torch.NewDisposeScope();
         using var noGrad = torch.no_grad();
         var g = Flat(gradients);
-        return (Flat(activations) * (rectify ? g.clamp_min(0) : g)).mean([2L]).MoveToOuterDisposeScope();
+        return (Flat(activations) * (rectify ? g.clamp_min(Scalars.Of(0)) : g)).mean([2L]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Directions by descending score: stable, undefined ones last.</summary>

@@ -151,7 +151,7 @@ public static class DictionaryStability
     {
         var v = vectors.to(ScalarType.Float64);
         var norm = v.norm(1, keepdim: true);
-        return v / norm.masked_fill(norm == 0, 1);
+        return v / norm.masked_fill(norm == Scalars.Of(0), Scalars.Of(1));
     }
 
     private static int[] Spread(int count, int most) =>

@@ -122,9 +122,9 @@ public static class ExtractionMetrics
         using var scope = torch.NewDisposeScope();
         using var noGrad = torch.no_grad();
         var a = rows.to(ScalarType.Float64);
-        var residual = (a - reconstruction.to(ScalarType.Float64)).pow(2).sum().item<double>();
+        var residual = (a - reconstruction.to(ScalarType.Float64)).pow(Scalars.Of(2)).sum().item<double>();
         var mean = globalMean ? a.mean() : a.mean([0L]);
-        var total = (a - mean).pow(2).sum().item<double>();
+        var total = (a - mean).pow(Scalars.Of(2)).sum().item<double>();
         return globalMean ? 1 - (residual / (total + (1e-6 * a.numel()))) : Explained(residual, total, a.numel(), a.mean().item<double>());
     }
 
@@ -138,7 +138,7 @@ public static class ExtractionMetrics
         var a = rows.to(ScalarType.Float64);
         var norm = a.norm(1);
         var error = (a - reconstruction.to(ScalarType.Float64)).norm(1) / (norm + RelativeFloor);
-        return error.masked_fill_(norm == 0, double.NaN).MoveToOuterDisposeScope();
+        return error.masked_fill_(norm == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -155,8 +155,8 @@ public static class ExtractionMetrics
         var root = Math.Sqrt(u.shape[1]);
         var norm = u.norm(1);
         var ratio = u.abs().sum(1) / (norm + stabiliser);
-        var value = u.shape[1] == 1 ? torch.full_like(norm, double.NaN) : (root - ratio) / (root - 1);
-        return value.masked_fill_(norm == 0, double.NaN).MoveToOuterDisposeScope();
+        var value = u.shape[1] == 1 ? torch.full_like(norm, Scalars.Of(double.NaN)) : (root - ratio) / (root - 1);
+        return value.masked_fill_(norm == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Σu⁴ / (Σu²)² of each row, 1/k to 1; NaN for zeros. Belongs to the caller's dispose scope.</summary>
@@ -170,9 +170,9 @@ public static class ExtractionMetrics
 
         // By the largest entry, so that fourth powers neither overflow nor vanish.
         var largest = stabiliser == 0 ? u.abs().amax([1L], keepdim: true) : torch.ones([u.shape[0], 1], ScalarType.Float64, u.device);
-        var squares = (u / largest).pow(2);
-        var value = squares.pow(2).sum(1) / (squares.sum(1).pow(2) + stabiliser);
-        return value.masked_fill_(u.norm(1) == 0, double.NaN).MoveToOuterDisposeScope();
+        var squares = (u / largest).pow(Scalars.Of(2));
+        var value = squares.pow(Scalars.Of(2)).sum(1) / (squares.sum(1).pow(Scalars.Of(2)) + stabiliser);
+        return value.masked_fill_(u.norm(1) == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -280,7 +280,7 @@ public static class ExtractionMetrics
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = torch.NewDisposeScope();
-            sum.add_(rows.narrow(0, start, count).to(ScalarType.Float64).sum([0L]));
+            sum.add_(rows.narrow(0, start, count).to(ScalarType.Float64).sum([0L]), Scalars.One);
         }
 
         return (sum / rows.shape[0]).MoveToOuterDisposeScope();

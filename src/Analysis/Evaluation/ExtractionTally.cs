@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,14 +44,14 @@ public sealed class ExtractionTally : IDisposable
         using var noGrad = torch.no_grad();
         var a = rows.to(ScalarType.Float64);
         var u = codes.to(ScalarType.Float64);
-        var zero = a.norm(1) == 0;
+        var zero = a.norm(1) == Scalars.Of(0);
         _rows += a.shape[0];
         _zeroRows += zero.sum().item<long>();
-        _relative += ExtractionMetrics.RelativeErrors(a, reconstruction).masked_fill(zero, 0).sum().item<double>();
-        _residual += (a - reconstruction.to(ScalarType.Float64)).pow(2).sum().item<double>();
-        _total += (a - _mean).pow(2).sum().item<double>();
-        _squares += a.pow(2).sum().item<double>();
-        var active = u.abs() > ExtractionMetrics.ActiveThreshold;
+        _relative += ExtractionMetrics.RelativeErrors(a, reconstruction).masked_fill(zero, Scalars.Of(0)).sum().item<double>();
+        _residual += (a - reconstruction.to(ScalarType.Float64)).pow(Scalars.Of(2)).sum().item<double>();
+        _total += (a - _mean).pow(Scalars.Of(2)).sum().item<double>();
+        _squares += a.pow(Scalars.Of(2)).sum().item<double>();
+        var active = u.abs() > Scalars.Of(ExtractionMetrics.ActiveThreshold);
         _active += u.isfinite().all().item<bool>() ? active.sum().item<long>() : double.NaN;
         _used.logical_or_(active.any(0));
         Add(ref _hoyer, ExtractionMetrics.Hoyer(u));

@@ -34,7 +34,7 @@ public sealed class RowMoments : IDisposable
         using var scope = torch.NewDisposeScope();
         using var noGrad = torch.no_grad();
         var x = rows.to(ScalarType.Float64) - _shift;
-        _sum.add_(x.sum([0L]));
+        _sum.add_(x.sum([0L]), Scalars.One);
         _gram.addmm_(x.t(), x);
         Count += rows.shape[0];
     }
@@ -43,7 +43,7 @@ public sealed class RowMoments : IDisposable
     public Tensor Mean()
     {
         using var scope = torch.NewDisposeScope();
-        return (_shift + (_sum / Count)).MoveToOuterDisposeScope();
+        return (_shift.add((_sum / Count), Scalars.One)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -57,7 +57,7 @@ public sealed class RowMoments : IDisposable
         var covariance = (_gram - (Count * mean.outer(mean))) / Math.Max(1, Count - 1);
         if (Count <= _sum.shape[0])
         {
-            covariance.diagonal().add_(covariance.trace() * (1e-6 / _sum.shape[0]));
+            covariance.diagonal().add_(covariance.trace() * (1e-6 / _sum.shape[0]), Scalars.One);
         }
 
         return covariance.MoveToOuterDisposeScope();
@@ -92,7 +92,7 @@ public sealed class FrechetReference : IDisposable
         var covariance = moments.Covariance();
         _trace = covariance.trace().item<double>();
         var (values, vectors) = torch.linalg.eigh(covariance);
-        _root = (vectors * values.clamp_min(0).sqrt()).mm(vectors.t()).DetachFromDisposeScope();
+        _root = (vectors * values.clamp_min(Scalars.Of(0)).sqrt()).mm(vectors.t()).DetachFromDisposeScope();
         _mean = moments.Mean().DetachFromDisposeScope();
     }
 
@@ -109,7 +109,7 @@ public sealed class FrechetReference : IDisposable
         using var noGrad = torch.no_grad();
         var covariance = moments.Covariance();
         var inner = _root.mm(covariance).mm(_root);
-        var between = (_mean - moments.Mean()).pow(2).sum().item<double>();
+        var between = (_mean - moments.Mean()).pow(Scalars.Of(2)).sum().item<double>();
         var trace = covariance.trace().item<double>();
         if (!double.IsFinite(between + trace) || !inner.isfinite().all().item<bool>())
         {
@@ -117,8 +117,8 @@ public sealed class FrechetReference : IDisposable
         }
 
         // The root of C₁^½ C₂ C₁^½ has the trace of the root of C₁ C₂, and it is symmetric; rounding leaves small negative values.
-        var values = torch.linalg.eigvalsh((inner + inner.t()) / 2);
-        return Math.Max(0, between + _trace + trace - (2 * values.clamp_min(0).sqrt().sum().item<double>()));
+        var values = torch.linalg.eigvalsh((inner.add(inner.t(), Scalars.One)) / 2);
+        return Math.Max(0, between + _trace + trace - (2 * values.clamp_min(Scalars.Of(0)).sqrt().sum().item<double>()));
     }
 
     /// <inheritdoc/>

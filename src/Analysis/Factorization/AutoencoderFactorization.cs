@@ -85,7 +85,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var inner = torch.NewDisposeScope();
-                var x = Take(rows, order.AsSpan((int)start, (int)count)).sub_(mean).div_(length);
+                var x = Take(rows, order.AsSpan((int)start, (int)count)).sub_(mean).div_(Scalars.Of(length));
                 var result = SparseAutoencoder.Run(x, weights, loss);
                 if (!double.IsFinite(result.Loss))
                 {
@@ -95,14 +95,14 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
                 // Of the loss summed over columns rather than averaged: clipping then means the same for every width.
                 foreach (var gradient in result.Gradients)
                 {
-                    gradient.mul_(p);
+                    gradient.mul_(Scalars.Of(p));
                 }
 
                 // The rate falls to zero over the last third, so that the result does not hang on the last batches.
                 adam.Step(result.Gradients, rate * Math.Min(1, 3 * (1 - ((double)step / steps))), Clip);
                 Normalise(weights.Dictionary);
                 threshold = double.IsNaN(threshold) ? result.Threshold : (ThresholdMomentum * threshold) + ((1 - ThresholdMomentum) * result.Threshold);
-                used.logical_or_((result.Codes > 0).any(0));
+                used.logical_or_((result.Codes > Scalars.Of(0)).any(0));
                 if (start + batch >= n)
                 {
                     lacking = Worst(x - result.Reconstruction, k).MoveToOuterDisposeScope();
@@ -123,8 +123,8 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
             }
         }
 
-        weights.Bias.mul_(length);
-        weights.LogThreshold?.add_(Math.Log(length));
+        weights.Bias.mul_(Scalars.Of(length));
+        weights.LogThreshold?.add_(Scalars.Of(Math.Log(length)));
         progress?.Invoke(1);
         return Counted(rows, weights, mean, active, threshold * length, epochs);
     }
@@ -205,7 +205,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         var p = (int)rows.shape[1];
         var atoms = torch.zeros([k, p], rows.dtype, rows.device);
         var count = Math.Min(k, order.Length);
-        atoms.narrow(0, 0, count).copy_(Take(rows, order.AsSpan(0, count)).sub_(mean).div_(length));
+        atoms.narrow(0, 0, count).copy_(Take(rows, order.AsSpan(0, count)).sub_(mean).div_(Scalars.Of(length)));
         var norms = atoms.norm(1).to(ScalarType.Float64).cpu().data<double>().ToArray();
         for (var j = 0; j < k; j++)
         {
@@ -228,7 +228,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
             atoms.clone().MoveToOuterDisposeScope(),
             torch.zeros([k], rows.dtype, rows.device).MoveToOuterDisposeScope(),
             atoms.MoveToOuterDisposeScope(),
-            _activation == SparseActivation.JumpRelu ? torch.full([k], FirstLogThreshold, rows.dtype, rows.device).MoveToOuterDisposeScope() : null);
+            _activation == SparseActivation.JumpRelu ? torch.full([k], Scalars.Of(FirstLogThreshold), rows.dtype, rows.device).MoveToOuterDisposeScope() : null);
     }
 
     private static void Revive(AutoencoderWeights weights, Adam adam, Tensor used, Tensor lacking)
@@ -246,8 +246,8 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         Normalise(atoms);
         weights.Dictionary.index_copy_(0, dead, atoms);
         weights.Encoder.index_copy_(0, dead, atoms);
-        weights.Bias.index_fill_(0, dead, 0);
-        weights.LogThreshold?.index_fill_(0, dead, FirstLogThreshold);
+        weights.Bias.index_fill_(0, dead, Scalars.Of(0));
+        weights.LogThreshold?.index_fill_(0, dead, Scalars.Of(FirstLogThreshold));
         adam.Forget(dead);
     }
 
@@ -262,7 +262,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
     private static void Normalise(Tensor vectors)
     {
         using var scope = torch.NewDisposeScope();
-        vectors.div_(vectors.norm(1, keepdim: true).clamp_min(1e-12));
+        vectors.div_(vectors.norm(1, keepdim: true).clamp_min(Scalars.Of(1e-12)));
     }
 
     private static Tensor Take(Tensor rows, Span<int> indices)
@@ -297,8 +297,8 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         foreach (var (start, count) in RowParts.Of(n / skip))
         {
             using var inner = torch.NewDisposeScope();
-            var at = torch.arange(start, start + count, device: rows.device) * skip;
-            used.logical_or_((trial.Encode(rows.index_select(0, at)) > 0).any(0));
+            var at = torch.arange(Scalars.Of(start), Scalars.Of(start + count), device: rows.device) * skip;
+            used.logical_or_((trial.Encode(rows.index_select(0, at)) > Scalars.Of(0)).any(0));
         }
 
         var dead = 1 - (used.sum().item<long>() / (double)used.shape[0]);

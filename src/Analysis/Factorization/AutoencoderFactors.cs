@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -54,7 +55,7 @@ public sealed class AutoencoderFactors : Factors
         return (Activation switch
         {
             SparseActivation.TopK => SparseAutoencoder.Largest(codes, Active),
-            SparseActivation.BatchTopK => codes.mul_(codes >= Threshold),
+            SparseActivation.BatchTopK => codes.mul_(codes >= Scalars.Of(Threshold)),
             SparseActivation.JumpRelu => codes.mul_(codes > _weights.LogThreshold!.exp()),
             _ => codes,
         }).MoveToOuterDisposeScope();

@@ -140,11 +140,11 @@ internal static class BatchedSpectra
         var (ascending, columns) = torch.linalg.eigh(wide ? x.bmm(transposed) : transposed.bmm(x));
         var size = ascending.shape[1];
         var kept = Math.Min(count, size);
-        var values = ascending.narrow(1, size - kept, kept).flip(1).clamp(min: 0).sqrt();
+        var values = ascending.narrow(1, size - kept, kept).flip(1).clamp(min: Scalars.Of(0)).sqrt();
         var vectors = columns.narrow(2, size - kept, kept).flip(2).transpose(1, 2);
         if (wide)
         {
-            vectors = vectors.bmm(x) / values.clamp(min: double.Epsilon).unsqueeze(2);
+            vectors = vectors.bmm(x) / values.clamp(min: Scalars.Of(double.Epsilon)).unsqueeze(2);
         }
 
         var host = values.cpu();

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -38,7 +39,7 @@ public sealed class CentroidFactors : Factors
         var labels = torch.empty([rows.shape[0]], ScalarType.Int64, rows.device);
         var distances = torch.empty([rows.shape[0]], ScalarType.Float64, rows.device);
         var c = centroids.to(ScalarType.Float64);
-        var lengths = c.pow(2).sum(1);
+        var lengths = c.pow(Scalars.Of(2)).sum(1);
         for (long start = 0; start < rows.shape[0]; start += Part)
         {
             using var inner = torch.NewDisposeScope();
@@ -48,7 +49,7 @@ public sealed class CentroidFactors : Factors
             var x = rows.narrow(0, start, count).detach().to(ScalarType.Float64);
             var (least, index) = torch.addmm(lengths.unsqueeze(0), x, c.t(), 1, -2).min(1);
             labels.narrow(0, start, count).copy_(index);
-            distances.narrow(0, start, count).copy_(least.add_(x.pow(2).sum(1)).clamp_(min: 0));
+            distances.narrow(0, start, count).copy_(least.add_(x.pow(Scalars.Of(2)).sum(1), Scalars.One).clamp_(min: Scalars.Of(0)));
         }
 
         squared = distances.MoveToOuterDisposeScope();

@@ -27,7 +27,7 @@ internal static class ClusteredStart
         }
 
         var labels = torch.tensor(Array.ConvertAll(fit!.Labels, l => (long)l), device: a.device).unsqueeze(0);
-        var u = torch.full([k, n], Softening, a.dtype, a.device);
+        var u = torch.full([k, n], Scalars.Of(Softening), a.dtype, a.device);
         u.scatter_add_(0, labels, torch.ones([1, n], a.dtype, a.device));
         for (var j = groups; j < k; j++)
         {

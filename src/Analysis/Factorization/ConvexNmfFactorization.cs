@@ -44,8 +44,8 @@ public sealed class ConvexNmfFactorization : IFactorizationMethod
         var limit = options.MaximumIterations > 0 ? options.MaximumIterations : DefaultIterations;
         var (_, found, iterations) = Run(a, u, w, limit, options.Value(Info, NmfParameters.Tolerance), progress, cancellation);
         var v = found.mm(a);
-        var length = v.pow(2).sum(1, keepdim: true).sqrt();
-        var scale = torch.where(length > 0, length, torch.ones_like(length));
+        var length = v.pow(Scalars.Of(2)).sum(1, keepdim: true).sqrt();
+        var scale = torch.where(length > Scalars.Of(0), length, torch.ones_like(length));
         progress?.Invoke(1);
         return new MixtureFactors(v / scale, found / scale, index, iterations);
     }
@@ -73,10 +73,10 @@ public sealed class ConvexNmfFactorization : IFactorizationMethod
         using var noGrad = torch.no_grad();
         (u, w) = (u.clone(), w.clone());
         var kernel = a.mm(a.t());
-        var positive = kernel.clamp(min: 0);
+        var positive = kernel.clamp(min: Scalars.Of(0));
 
         // Nothing of sign to split after a ReLU: half of the products vanish.
-        var negative = kernel.min().to(ScalarType.Float64).item<double>() < 0 ? (-kernel).clamp_(min: 0) : null;
+        var negative = kernel.min().to(ScalarType.Float64).item<double>() < 0 ? (-kernel).clamp_(min: Scalars.Of(0)) : null;
         var norm = kernel.diagonal().sum(ScalarType.Float64).item<double>();
         var (error, iteration) = (double.PositiveInfinity, 0);
         while (iteration < limit)
@@ -115,8 +115,8 @@ public sealed class ConvexNmfFactorization : IFactorizationMethod
     /// <summary>√((plus + crossMinus) / (minus + crossPlus)); 1 where both vanish.</summary>
     private static Tensor Root(Tensor plus, Tensor? minus, Tensor crossPlus, Tensor? crossMinus)
     {
-        var upper = crossMinus is null ? plus : plus + crossMinus;
-        var lower = minus is null ? crossPlus : minus + crossPlus;
+        var upper = crossMinus is null ? plus : plus.add(crossMinus, Scalars.One);
+        var lower = minus is null ? crossPlus : minus.add(crossPlus, Scalars.One);
         var guard = plus.dtype == ScalarType.Float32 ? 1e-20 : 1e-150;
         return ((upper + guard) / (lower + guard)).sqrt_();
     }

@@ -151,7 +151,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
 
         var energy = statistics.Energy;
         var byEnergy = energy.argsort(0, descending: true);
-        var sign = positive ? torch.ones_like(energy) : torch.where(statistics.Sums < 0, -1.0, 1.0);
+        var sign = positive ? torch.ones_like(energy) : torch.where(statistics.Sums < Scalars.Of(0), -1.0, 1.0);
         progress?.Invoke(1);
         return new DictionaryFactors(
             (dictionary * sign.unsqueeze(1)).index_select(0, byEnergy).to(rows.dtype), alpha, positive, active, taken);
@@ -179,7 +179,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
         foreach (var (start, count) in RowParts.Of(rows.shape[0]))
         {
             using var inner = torch.NewDisposeScope();
-            sum += rows.narrow(0, start, count).to(ScalarType.Float64).pow(2).sum().item<double>();
+            sum += rows.narrow(0, start, count).to(ScalarType.Float64).pow(Scalars.Of(2)).sum().item<double>();
         }
 
         return Math.Sqrt(sum / rows.shape[0]);
@@ -194,8 +194,8 @@ public sealed class DictionaryFactorization : IFactorizationMethod
         random.Shuffle(order);
         var sample = rows.index_select(0, torch.tensor(order[..Math.Min(n, Math.Max(SeedRows, 4 * k))], ScalarType.Int64, rows.device)).to(ScalarType.Float64);
         var norm = sample.norm(1, keepdim: true);
-        var unit = sample / norm.masked_fill(norm == 0, 1);
-        var weight = torch.where(norm.squeeze(1) > 0, 1.0, 0.0);
+        var unit = sample / norm.masked_fill(norm == Scalars.Of(0), Scalars.Of(1));
+        var weight = torch.where(norm.squeeze(1) > Scalars.Of(0), 1.0, 0.0);
         var atoms = torch.zeros([k, rows.shape[1]], ScalarType.Float64, rows.device);
         for (var j = 0; j < k; j++)
         {
@@ -205,7 +205,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
             var total = cumulative[-1].item<double>();
             if (total > 1e-9)
             {
-                var at = torch.searchsorted(cumulative, torch.tensor([random.NextDouble() * total], device: rows.device)).clamp_max(unit.shape[0] - 1);
+                var at = torch.searchsorted(cumulative, torch.tensor([random.NextDouble() * total], device: rows.device)).clamp_max(Scalars.Of(unit.shape[0] - 1));
                 atoms[j].copy_(unit.index_select(0, at).squeeze(0));
             }
             else
@@ -221,7 +221,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
                 atoms[j].div_(atoms[j].norm());
             }
 
-            var sine = (1 - unit.mv(atoms[j]).pow(2)).clamp_min(0);
+            var sine = (1 - unit.mv(atoms[j]).pow(Scalars.Of(2))).clamp_min(Scalars.Of(0));
             weight.copy_(torch.minimum(weight, sine));
         }
 
@@ -257,9 +257,9 @@ public sealed class DictionaryFactorization : IFactorizationMethod
         {
             using var scope = torch.NewDisposeScope();
             var u = codes.to(ScalarType.Float64);
-            _codes.mul_(forget).addmm_(u.t(), u);
-            _rows.mul_(forget).addmm_(u.t(), x.to(ScalarType.Float64));
-            Sums.mul_(forget).add_(u.sum([0L]));
+            _codes.mul_(Scalars.Of(forget)).addmm_(u.t(), u);
+            _rows.mul_(Scalars.Of(forget)).addmm_(u.t(), x.to(ScalarType.Float64));
+            Sums.mul_(Scalars.Of(forget)).add_(u.sum([0L]), Scalars.One);
         }
 
         /// <summary>

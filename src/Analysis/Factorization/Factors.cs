@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch;
 
 namespace Analysis.Factorization;
@@ -39,7 +40,7 @@ public abstract class Factors : IDisposable
     public virtual Tensor Decode(Tensor codes)
     {
         var rows = codes.mm(Vectors);
-        return Offset is null ? rows : rows.add_(Offset);
+        return Offset is null ? rows : rows.add_(Offset, Scalars.One);
     }
 
     /// <summary>Tensors that restore it, by name; they stay this object's.</summary>

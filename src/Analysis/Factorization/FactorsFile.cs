@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -80,5 +81,5 @@ public sealed class MeanFactors(Tensor vectors) : Factors(vectors)
 
     /// <summary>The best non-negative multiple of the mean: max(0, a·v) / ||v||².</summary>
     /// <param name="rows">m×p.</param>
-    public override Tensor Encode(Tensor rows) => rows.mm(Vectors.t()).clamp_min(0).div(Vectors.pow(2).sum().clamp_min(1e-30));
+    public override Tensor Encode(Tensor rows) => rows.mm(Vectors.t()).clamp_min(Scalars.Of(0)).div(Vectors.pow(Scalars.Of(2)).sum().clamp_min(Scalars.Of(1e-30)));
 }

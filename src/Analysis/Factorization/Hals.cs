@@ -129,7 +129,7 @@ internal static class Hals
     private static double[] SquaredNorm(Tensor a)
     {
         using var scope = torch.NewDisposeScope();
-        var rows = a.pow(2).sum(2);
+        var rows = a.pow(Scalars.Of(2)).sum(2);
         return rows.sum([1L], type: ScalarType.Float64).cpu().data<double>().ToArray();
     }
 
@@ -143,7 +143,7 @@ internal static class Hals
         var change = square - (cross * 2);
         if (settings.CodesPenalty > 0 || settings.VectorsPenalty > 0)
         {
-            change = change + (settings.CodesPenalty * u.pow(2).sum([1L, 2L], type: ScalarType.Float64)) + (settings.VectorsPenalty * v64.pow(2).sum([1L, 2L]));
+            change = (change.add((settings.CodesPenalty * u.pow(Scalars.Of(2)).sum([1L, 2L], type: ScalarType.Float64)), Scalars.One)).add((settings.VectorsPenalty * v64.pow(Scalars.Of(2)).sum([1L, 2L])), Scalars.One);
         }
 
         var values = change.cpu().data<double>().ToArray();
@@ -159,7 +159,7 @@ internal static class Hals
     {
         if (penalty > 0)
         {
-            gram.diagonal(0, 1, 2).add_(penalty);
+            gram.diagonal(0, 1, 2).add_(Scalars.Of(penalty));
         }
 
         return gram;
@@ -170,11 +170,11 @@ internal static class Hals
     {
         if (state.Length == 1)
         {
-            return x.lerp(before, -state[0].Step).clamp_(min: 0);
+            return x.lerp(before, -state[0].Step).clamp_(min: Scalars.Of(0));
         }
 
         var steps = torch.tensor(Array.ConvertAll(state, s => -s.Step), [state.Length, 1, 1], x.dtype, x.device);
-        return x.lerp(before, steps).clamp_(min: 0);
+        return x.lerp(before, steps).clamp_(min: Scalars.Of(0));
     }
 
     /// <summary>A copy of x (b×k×m) after some sweeps of coordinate descent against the right sides and Gram matrices.</summary>
@@ -210,14 +210,14 @@ internal static class Hals
         var k = x.shape[1];
         using var scope = torch.NewDisposeScope();
         var diagonal = gram.diagonal(0, 1, 2);
-        var inverse = torch.where(diagonal > 0, diagonal.reciprocal(), torch.zeros_like(diagonal));
+        var inverse = torch.where(diagonal > Scalars.Of(0), diagonal.reciprocal(), torch.zeros_like(diagonal));
         for (var s = 0; s < sweeps; s++)
         {
             for (long j = 0; j < k; j++)
             {
                 using var inner = torch.NewDisposeScope();
                 var gradient = right.narrow(1, j, 1) - gram.narrow(1, j, 1).bmm(x);
-                x.narrow(1, j, 1).add_(gradient.mul_(inverse.narrow(1, j, 1).unsqueeze(2))).clamp_(min: 0);
+                x.narrow(1, j, 1).add_(gradient.mul_(inverse.narrow(1, j, 1).unsqueeze(2)), Scalars.One).clamp_(min: Scalars.Of(0));
             }
         }
     }

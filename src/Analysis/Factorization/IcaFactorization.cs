@@ -133,12 +133,12 @@ public sealed class IcaFactorization : IFactorizationMethod
         foreach (var (first, count) in RowParts.Of(n))
         {
             using var inner = torch.NewDisposeScope();
-            cubes.add_(whitened.narrow(0, first, count).mm(w.t().to(whitened.dtype)).pow(3).sum([0L], type: ScalarType.Float64) / n);
+            cubes.add_(whitened.narrow(0, first, count).mm(w.t().to(whitened.dtype)).pow(Scalars.Of(3)).sum([0L], type: ScalarType.Float64) / n, Scalars.One);
         }
 
         var largest = vectors.gather(1, vectors.abs().argmax(1, keepdim: true)).squeeze(1);
-        var sign = torch.where(cubes.abs() < 1e-9, largest.sign(), cubes.sign()).unsqueeze(1);
-        var order = vectors.pow(2).sum(1).argsort(0, descending: true);
+        var sign = torch.where(cubes.abs() < Scalars.Of(1e-9), largest.sign(), cubes.sign()).unsqueeze(1);
+        var order = vectors.pow(Scalars.Of(2)).sum(1).argsort(0, descending: true);
         progress?.Invoke(1);
         return new IcaFactors(
             (vectors * sign).index_select(0, order).to(rows.dtype),
@@ -161,8 +161,8 @@ public sealed class IcaFactorization : IFactorizationMethod
             using var inner = torch.NewDisposeScope();
             var x = whitened.narrow(0, start, count);
             var g = x.mm(turn).tanh_();
-            product.add_(g.t().mm(x).to(ScalarType.Float64));
-            slope.add_(count - g.square().sum([0L], type: ScalarType.Float64));
+            product.add_(g.t().mm(x).to(ScalarType.Float64), Scalars.One);
+            slope.add_(count - g.square().sum([0L], type: ScalarType.Float64), Scalars.One);
         }
 
         return ((product - (slope.unsqueeze(1) * w)) / n).MoveToOuterDisposeScope();
@@ -173,7 +173,7 @@ public sealed class IcaFactorization : IFactorizationMethod
     {
         using var scope = torch.NewDisposeScope();
         var (values, vectors) = torch.linalg.eigh(w.mm(w.t()));
-        return (vectors / values.clamp_min(1e-300).sqrt()).mm(vectors.t()).mm(w).MoveToOuterDisposeScope();
+        return (vectors / values.clamp_min(Scalars.Of(1e-300)).sqrt()).mm(vectors.t()).mm(w).MoveToOuterDisposeScope();
     }
 
     /// <summary>Variances (ddof 0), descending, and directions as rows of the k leading principal components.</summary>

@@ -91,7 +91,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         var (n, k) = (rows.shape[0], initial.Rows);
         var threshold = tolerance <= 0 ? 0 : tolerance * rows.var(0, unbiased: false).to(ScalarType.Float64).mean().item<double>();
         var centroids = initial.ToTensor(rows.device);
-        var labels = torch.full([n], -1, ScalarType.Int64, rows.device);
+        var labels = torch.full([n], Scalars.Of(-1), ScalarType.Int64, rows.device);
         Tensor squared;
         var taken = 0;
         while (taken < iterations)
@@ -101,7 +101,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
             taken++;
             var next = CentroidFactors.Nearest(rows, centroids, out squared);
             var moved = Means(rows, next, squared, k);
-            var shift = (moved - centroids).pow(2).sum().item<double>();
+            var shift = (moved - centroids).pow(Scalars.Of(2)).sum().item<double>();
             var settled = next.eq(labels).all().item<bool>();
             centroids.copy_(moved);
             labels.copy_(next);
@@ -124,7 +124,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         using var scope = torch.NewDisposeScope();
         var sums = torch.zeros([k, rows.shape[1]], ScalarType.Float64, rows.device);
         const int Part = 8192;
-        var clusters = torch.arange(k, device: rows.device).unsqueeze(1);
+        var clusters = torch.arange(Scalars.Of(k), device: rows.device).unsqueeze(1);
         for (long start = 0; start < rows.shape[0]; start += Part)
         {
             using var inner = torch.NewDisposeScope();
@@ -170,13 +170,13 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         var n = (int)rows.shape[0];
         var chosen = new long[k];
         chosen[0] = random.NextInt(n);
-        var nearest = torch.full([n], double.PositiveInfinity, ScalarType.Float64, rows.device);
-        var lengths = rows.pow(2).sum([1L], type: ScalarType.Float64);
+        var nearest = torch.full([n], Scalars.Of(double.PositiveInfinity), ScalarType.Float64, rows.device);
+        var lengths = rows.pow(Scalars.Of(2)).sum([1L], type: ScalarType.Float64);
         for (var c = 1; c < k; c++)
         {
             using var inner = torch.NewDisposeScope();
             var last = rows[chosen[c - 1]];
-            var distance = (lengths - (rows.mv(last).to(ScalarType.Float64) * 2)).add_(lengths[chosen[c - 1]]).clamp_(min: 0);
+            var distance = (lengths - (rows.mv(last).to(ScalarType.Float64) * 2)).add_(lengths[chosen[c - 1]], Scalars.One).clamp_(min: Scalars.Of(0));
             nearest.copy_(torch.minimum(nearest, distance));
             nearest[chosen[c - 1]] = 0;
             var cumulative = nearest.cumsum(0);
@@ -185,7 +185,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
 
             // All rows equal a centroid already: any of them will do.
             chosen[c] = total > 0
-                ? Math.Min(n - 1, (cumulative <= draw).sum().item<long>())
+                ? Math.Min(n - 1, (cumulative <= Scalars.Of(draw)).sum().item<long>())
                 : random.NextInt(n);
         }
 

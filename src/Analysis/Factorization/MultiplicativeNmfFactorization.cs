@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -67,7 +68,7 @@ public sealed class MultiplicativeNmfFactorization : IFactorizationMethod
         using var scope = torch.NewDisposeScope();
         using var noGrad = torch.no_grad();
         (u, v) = (u.clone(), v.clone());
-        var norm = a.pow(2).sum([1L], type: ScalarType.Float64).sum().item<double>();
+        var norm = a.pow(Scalars.Of(2)).sum([1L], type: ScalarType.Float64).sum().item<double>();
         var (n, p) = (a.shape[0], a.shape[1]);
         var (error, iteration) = (double.PositiveInfinity, 0);
         while (iteration < limit)
@@ -101,9 +102,9 @@ public sealed class MultiplicativeNmfFactorization : IFactorizationMethod
     {
         if (penalty > 0)
         {
-            denominator.add_(x, alpha: penalty);
+            denominator.add_(x, alpha: Scalars.Of(penalty));
         }
 
-        return numerator.div(denominator.masked_fill_(denominator == 0, ZeroDenominator));
+        return numerator.div(denominator.masked_fill_(denominator == Scalars.Of(0), Scalars.Of(ZeroDenominator)));
     }
 }

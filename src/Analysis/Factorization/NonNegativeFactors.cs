@@ -22,7 +22,7 @@ public class NonNegativeFactors : Factors
     internal static Tensor UnitRows(Tensor vectors)
     {
         using var scope = torch.NewDisposeScope();
-        var length = vectors.pow(2).sum(-1, keepdim: true).sqrt();
-        return (vectors / torch.where(length > 0, length, torch.ones_like(length))).MoveToOuterDisposeScope();
+        var length = vectors.pow(Scalars.Of(2)).sum(-1, keepdim: true).sqrt();
+        return (vectors / torch.where(length > Scalars.Of(0), length, torch.ones_like(length))).MoveToOuterDisposeScope();
     }
 }

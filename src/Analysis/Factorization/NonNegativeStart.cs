@@ -34,20 +34,20 @@ internal static class NonNegativeStart
         var left = right.mm(a.t()) / s;
 
         // The first pair has one sign throughout (Perron); the others are split.
-        var (up, un) = (left.clamp(min: 0), (-left).clamp(min: 0));
-        var (vp, vn) = (right.clamp(min: 0), (-right).clamp(min: 0));
+        var (up, un) = (left.clamp(min: Scalars.Of(0)), (-left).clamp(min: Scalars.Of(0)));
+        var (vp, vn) = (right.clamp(min: Scalars.Of(0)), (-right).clamp(min: Scalars.Of(0)));
         var (upn, unn, vpn, vnn) = (Length(up), Length(un), Length(vp), Length(vn));
         var (positive, negative) = (upn * vpn, unn * vnn);
-        var first = torch.arange(rank, device: a.device).unsqueeze(1) == 0;
+        var first = torch.arange(Scalars.Of(rank), device: a.device).unsqueeze(1) == Scalars.Of(0);
         var takePositive = positive > negative;
         var strength = (s * torch.where(takePositive, positive, negative)).sqrt();
-        var lu = torch.where(takePositive, up / upn.clamp(min: float.Epsilon), un / unn.clamp(min: float.Epsilon)) * strength;
-        var lv = torch.where(takePositive, vp / vpn.clamp(min: float.Epsilon), vn / vnn.clamp(min: float.Epsilon)) * strength;
+        var lu = torch.where(takePositive, up / upn.clamp(min: Scalars.Of(float.Epsilon)), un / unn.clamp(min: Scalars.Of(float.Epsilon))) * strength;
+        var lv = torch.where(takePositive, vp / vpn.clamp(min: Scalars.Of(float.Epsilon)), vn / vnn.clamp(min: Scalars.Of(float.Epsilon))) * strength;
         lu = torch.where(first, left.abs() * s.sqrt(), lu);
         lv = torch.where(first, right.abs() * s.sqrt(), lv);
         var mean = a.mean();
-        lu = torch.where(lu < Negligible, mean, lu);
-        lv = torch.where(lv < Negligible, mean, lv);
+        lu = torch.where(lu < Scalars.Of(Negligible), mean, lu);
+        lv = torch.where(lv < Scalars.Of(Negligible), mean, lv);
         if (rank < k)
         {
             var (ru, rv) = Random(a, k, seed);
@@ -76,5 +76,5 @@ internal static class NonNegativeStart
 
     private const double Negligible = 1e-6;
 
-    private static Tensor Length(Tensor x) => x.pow(2).sum(1, keepdim: true).sqrt();
+    private static Tensor Length(Tensor x) => x.pow(Scalars.Of(2)).sum(1, keepdim: true).sqrt();
 }

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,7 +51,7 @@ internal static class RowParts
         foreach (var (start, count) in Of(rows.shape[0]))
         {
             using var inner = torch.NewDisposeScope();
-            sum.add_(rows.narrow(0, start, count).sum([0L], type: ScalarType.Float64));
+            sum.add_(rows.narrow(0, start, count).sum([0L], type: ScalarType.Float64), Scalars.One);
         }
 
         return (sum / rows.shape[0]).MoveToOuterDisposeScope();

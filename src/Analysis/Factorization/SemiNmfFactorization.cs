@@ -69,7 +69,7 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
     {
         using var scope = torch.NewDisposeScope();
         using var noGrad = torch.no_grad();
-        var norm = a.pow(2).sum([1L], type: ScalarType.Float64).sum().item<double>();
+        var norm = a.pow(Scalars.Of(2)).sum([1L], type: ScalarType.Float64).sum().item<double>();
         u = u.clone();
         var v = start?.clone() ?? LeastSquares(u.mm(u.t()), u.mm(a));
         var (error, quiet, iteration) = (double.PositiveInfinity, 0, 0);
@@ -98,8 +98,8 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
     private static Tensor Step(Tensor u, Tensor cross, Tensor square)
     {
         // Uᵀ is k×n here: the products stand on the left.
-        var upper = cross.clamp(min: 0) + (-square).clamp(min: 0).mm(u);
-        var lower = (-cross).clamp(min: 0) + square.clamp(min: 0).mm(u);
+        var upper = cross.clamp(min: Scalars.Of(0)).add((-square).clamp(min: Scalars.Of(0)).mm(u), Scalars.One);
+        var lower = (-cross).clamp(min: Scalars.Of(0)).add(square.clamp(min: Scalars.Of(0)).mm(u), Scalars.One);
         return u * ((upper / (lower + Guard)) + Guard).sqrt();
     }
 
@@ -107,7 +107,7 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
     private static Tensor LeastSquares(Tensor gram, Tensor product)
     {
         var square = gram.to(ScalarType.Float64);
-        return torch.linalg.solve(square + (torch.eye(square.shape[0], square.shape[0], ScalarType.Float64, square.device) * Guard), product.to(ScalarType.Float64))
+        return torch.linalg.solve(square.add((torch.eye(square.shape[0], square.shape[0], ScalarType.Float64, square.device) * Guard), Scalars.One), product.to(ScalarType.Float64))
             .to(product.dtype);
     }
 }

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -95,16 +96,16 @@ public static class SparseAutoencoder
             rest = Largest(positive - codes, next);
             var left = residual - rest.mm(weights.Dictionary);
             value += loss.Auxiliary * left.square().mean().to(ScalarType.Float64).item<double>();
-            byRest = left.mul_(-2 * loss.Auxiliary / entries);
-            byMade.add_(byRest);
+            byRest = left.mul_(Scalars.Of(-2 * loss.Auxiliary / entries));
+            byMade.add_(byRest, Scalars.One);
         }
 
         var byDictionary = codes.t().mm(byMade);
         var byCodes = byMade.mm(weights.Dictionary.t());
-        var used = codes > 0;
+        var used = codes > Scalars.Of(0);
         if (loss.L1 != 0)
         {
-            byCodes.add_(used, loss.L1);
+            byCodes.add_(used, Scalars.Of(loss.L1));
         }
 
         var byThreshold = weights.LogThreshold is null ? null : ByLogThreshold(positive, byCodes, weights.LogThreshold.exp(), loss.Bandwidth);
@@ -112,7 +113,7 @@ public static class SparseAutoencoder
         if (rest is not null)
         {
             byDictionary.addmm_(rest.t(), byRest!);
-            byPre.add_(byRest!.mm(weights.Dictionary.t()).mul_(rest > 0));
+            byPre.add_(byRest!.mm(weights.Dictionary.t()).mul_(rest > Scalars.Of(0)), Scalars.One);
         }
 
         if (loss.Reanimation > 0)
@@ -123,7 +124,7 @@ public static class SparseAutoencoder
                 var weight = loss.Reanimation / codes.numel();
                 var pre = weights.Bias.addmm(x, weights.Encoder.t());
                 value -= weight * pre.mul_(dead).sum(ScalarType.Float64).item<double>();
-                byPre.sub_(dead.to(x.dtype).mul_(weight));
+                byPre.sub_(dead.to(x.dtype).mul_(Scalars.Of(weight)));
             }
         }
 
@@ -179,7 +180,7 @@ public static class SparseAutoencoder
     {
         using var scope = torch.NewDisposeScope();
         var half = bandwidth / 2;
-        var a = (positive - threshold).abs_().mul_(1 / (half * Math.Sqrt(2)));
+        var a = (positive - threshold).abs_().mul_(Scalars.Of(1 / (half * Math.Sqrt(2))));
         var kernel = (a + (Math.PI / 4)).sin_().mul_(a.neg_().exp_());
         return (kernel.mul_(byCodes).sum([0L]) * threshold.square() * (-1 / (half * bandwidth))).MoveToOuterDisposeScope();
     }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -54,7 +55,7 @@ public static class SparseCoding
     {
         using var scope = torch.NewDisposeScope();
         var product = rows.mm(dictionary.t());
-        return (product.sign() * (product.abs() - alpha).clamp_min(0)).MoveToOuterDisposeScope();
+        return (product.sign() * (product.abs() - alpha).clamp_min(Scalars.Of(0))).MoveToOuterDisposeScope();
     }
 
     private static Tensor Solve(Tensor rows, Tensor dictionary, Tensor? start, CancellationToken cancellation, Func<double[], int, RowSolver> solver)

@@ -1,4 +1,5 @@
 using Analysis.Networks;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -141,7 +142,7 @@ public sealed class LinearConceptModel : ConceptModel
         var constant = bias.to(ScalarType.Float64).to(vectors.device);
         if (offset is not null)
         {
-            constant = constant + weight.to(ScalarType.Float64).to(vectors.device).mv(offset.to(ScalarType.Float64).to(vectors.device));
+            constant = constant.add(weight.to(ScalarType.Float64).to(vectors.device).mv(offset.to(ScalarType.Float64).to(vectors.device)), Scalars.One);
         }
 
         Constant = constant.index_select(0, index).DetachFromDisposeScope();
@@ -157,7 +158,7 @@ public sealed class LinearConceptModel : ConceptModel
     public override Tensor Evaluate(Tensor codes, Tensor images)
     {
         using var scope = NewDisposeScope();
-        return ((Pooled(codes) * Effects.index_select(0, images)).sum(1) + Constant.index_select(0, images)).MoveToOuterDisposeScope();
+        return ((Pooled(codes) * Effects.index_select(0, images)).sum(1).add(Constant.index_select(0, images), Scalars.One)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Coefficients of pooled activations, n×k float64: the mean over positions where there are any.</summary>
@@ -212,7 +213,7 @@ public sealed class NetworkConceptModel : ConceptModel
         using var scope = NewDisposeScope();
         long m = codes.shape[0], c = Vectors.shape[1];
         var rows = codes.to(ScalarType.Float64).reshape(-1, Concepts).mm(Vectors);
-        rows = _offset is null ? rows : rows + _offset;
+        rows = _offset is null ? rows : rows.add(_offset, Scalars.One);
         var activation = codes.dim() == 3
             ? rows.reshape(m, _layer.Height, _layer.Width, c).permute(0, 3, 1, 2)
             : rows.reshape(m, c, 1, 1).expand(m, c, _layer.Height, _layer.Width);

@@ -146,8 +146,8 @@ public abstract class Contributions
     /// <summary>Residual relative to the length of a.</summary>
     private protected static double[] Residual(Tensor pooled, ConceptEncoder encoder, Tensor codes)
     {
-        var left = (encoder.Centre(pooled) - codes.mm(encoder.Vectors)).pow(2).sum([1L]).sqrt();
-        return DenseMatrix.FromTensor((left / pooled.pow(2).sum([1L]).sqrt()).unsqueeze(0)).Row(0).ToArray();
+        var left = (encoder.Centre(pooled) - codes.mm(encoder.Vectors)).pow(Scalars.Of(2)).sum([1L]).sqrt();
+        return DenseMatrix.FromTensor((left / pooled.pow(Scalars.Of(2)).sum([1L]).sqrt()).unsqueeze(0)).Row(0).ToArray();
     }
 
     /// <summary>Mean over positions of the positions' coefficients: since pooling and head are linear, contributions stay exact.</summary>

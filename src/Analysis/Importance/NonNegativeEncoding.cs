@@ -51,8 +51,8 @@ public static class NonNegativeEncoding
             var right = DenseMatrix.FromTensor(a.mm(v.t()));
             var part = Solve(gram, right);
             part.Values.CopyTo(codes.Values, start * k);
-            var norm = a.pow(2).sum(1).sqrt();
-            var left = (a - part.ToTensor(a.device).mm(v)).pow(2).sum(1).sqrt();
+            var norm = a.pow(Scalars.Of(2)).sum(1).sqrt();
+            var left = (a - part.ToTensor(a.device).mm(v)).pow(Scalars.Of(2)).sum(1).sqrt();
             (left / norm).cpu().data<double>().CopyTo(residual.AsSpan(start));
         }
 

@@ -63,7 +63,7 @@ public static class Tcav
     private static (int[] Positive, int[] Moved) Shares(Tensor gradients, Tensor vectors)
     {
         var along = gradients.mm(vectors.t());
-        return (Counts(along > 0), Counts(along != 0));
+        return (Counts(along > Scalars.Of(0)), Counts(along != Scalars.Of(0)));
 
         static int[] Counts(Tensor where)
         {

@@ -283,8 +283,8 @@ public sealed class LabelSearch(LabelMatrix labels, LabelSearchOptions options)
             }
 
             var part = shown.narrow(0, start, size).to(ScalarType.Float64);
-            counts.add_(tensor(inside, [work.Length, size], ScalarType.Float64, device).mm(part));
-            ranks.add_(tensor(ranked, [work.Length, size], ScalarType.Float64, device).mm(part));
+            counts.add_(tensor(inside, [work.Length, size], ScalarType.Float64, device).mm(part), Scalars.One);
+            ranks.add_(tensor(ranked, [work.Length, size], ScalarType.Float64, device).mm(part), Scalars.One);
         }
 
         var (count, rank) = (DenseMatrix.FromTensor(counts), DenseMatrix.FromTensor(ranks));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Analysis.Datasets.Recorded;
 using Analysis.Imaging;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -132,7 +133,7 @@ public sealed class RecordedNetwork : INetwork
 
         // The square root has no slope at zero; a sample at the mean shares out nothing.
         using var difference = pooled - _mean!;
-        using var squares = difference.pow(2);
+        using var squares = difference.pow(Scalars.Of(2));
         using var sum = squares.sum(1, keepdim: true);
         using var shifted = sum + 1e-12;
         return shifted.sqrt();
@@ -199,7 +200,7 @@ public sealed class RecordedNetwork : INetwork
         foreach (var (samples, pooled) in Parts(source))
         {
             using var part = pooled.sum([0L]);
-            sum.add_(part);
+            sum.add_(part, Scalars.One);
             count += samples.Length;
         }
 
@@ -242,11 +243,11 @@ public sealed class RecordedNetwork : INetwork
         {
             using var scope = NewDisposeScope();
             var y = source.Logits(samples)!.to(ScalarType.Float64);
-            gram.add_(x.t().mm(x));
-            cross.add_(x.t().mm(y));
-            sumX.add_(x.sum([0L]));
-            sumY.add_(y.sum([0L]));
-            squareY.add_(y.pow(2).sum([0L]));
+            gram.add_(x.t().mm(x), Scalars.One);
+            cross.add_(x.t().mm(y), Scalars.One);
+            sumX.add_(x.sum([0L]), Scalars.One);
+            sumY.add_(y.sum([0L]), Scalars.One);
+            squareY.add_(y.pow(Scalars.Of(2)).sum([0L]), Scalars.One);
             count += samples.Length;
         }
 
@@ -259,7 +260,7 @@ public sealed class RecordedNetwork : INetwork
         var covariance = (gram / count) - outer(meanX, meanX);
         var both = (cross / count) - outer(meanX, meanY);
         var solved = linalg.solve(Regularised(covariance, Ridge), both);
-        var variance = ((squareY / count) - meanY.pow(2)).sum().item<double>();
+        var variance = ((squareY / count) - meanY.pow(Scalars.Of(2))).sum().item<double>();
         var left = variance - (2 * (solved * both).sum().item<double>()) + (solved * covariance.mm(solved)).sum().item<double>();
         var bias = meanY - solved.t().mv(meanX);
         return (solved.t().contiguous().to(ScalarType.Float32).to(device), bias.to(ScalarType.Float32).to(device), variance > 0 ? 1 - (left / variance) : 1);
@@ -277,8 +278,8 @@ public sealed class RecordedNetwork : INetwork
         {
             using var scope = NewDisposeScope();
             var labels = Array.ConvertAll(samples, s => number[source.Samples[s].ClassName]);
-            gram.add_(x.t().mm(x));
-            sums.index_add_(0, tensor(labels), x, 1);
+            gram.add_(x.t().mm(x), Scalars.One);
+            sums.index_add_(0, tensor(labels), x, Scalars.Of(1));
             foreach (var label in labels)
             {
                 counts[label]++;
@@ -292,10 +293,10 @@ public sealed class RecordedNetwork : INetwork
         }
 
         var count = tensor(counts).unsqueeze(1);
-        var means = sums / count.clamp_min(1);
+        var means = sums / count.clamp_min(Scalars.Of(1));
         var within = (gram - (means * count).t().mm(means)) / total;
         var weight = linalg.solve(Regularised(within, Shrinkage), means.t()).t().contiguous();
-        var bias = (count.squeeze(1).clamp_min(0.5) / total).log() - (0.5 * (weight * means).sum(1));
+        var bias = (count.squeeze(1).clamp_min(Scalars.Of(0.5)) / total).log() - (0.5 * (weight * means).sum(1));
         return (weight.to(ScalarType.Float32).to(device), bias.to(ScalarType.Float32).to(device));
     }
 
@@ -303,7 +304,7 @@ public sealed class RecordedNetwork : INetwork
     {
         var c = covariance.shape[0];
         var scale = Math.Max(covariance.diagonal().mean().item<double>(), 1e-12);
-        return covariance + (eye(c, c, ScalarType.Float64) * (share * scale));
+        return covariance.add((eye(c, c, ScalarType.Float64) * (share * scale)), Scalars.One);
     }
 
     private void Require(string layer)

@@ -47,10 +47,10 @@ public sealed class Adam : IDisposable
         for (var i = 0; i < _parameters.Length; i++)
         {
             using var inner = torch.NewDisposeScope();
-            var gradient = factor < 1 ? gradients[i].mul_(factor) : gradients[i];
-            _first[i].mul_(Beta1).add_(gradient, alpha: 1 - Beta1);
-            _second[i].mul_(Beta2).addcmul_(gradient, gradient, value: 1 - Beta2);
-            _parameters[i].addcdiv_(_first[i], _second[i].sqrt().div_(root).add_(Epsilon), value: -step);
+            var gradient = factor < 1 ? gradients[i].mul_(Scalars.Of(factor)) : gradients[i];
+            _first[i].mul_(Scalars.Of(Beta1)).add_(gradient, alpha: Scalars.Of(1 - Beta1));
+            _second[i].mul_(Scalars.Of(Beta2)).addcmul_(gradient, gradient, value: Scalars.Of(1 - Beta2));
+            _parameters[i].addcdiv_(_first[i], _second[i].sqrt().div_(Scalars.Of(root)).add_(Scalars.Of(Epsilon)), value: Scalars.Of(-step));
         }
     }
 
@@ -60,7 +60,7 @@ public sealed class Adam : IDisposable
     {
         foreach (var moment in _first.Concat(_second))
         {
-            moment.index_fill_(0, rows, 0);
+            moment.index_fill_(0, rows, Scalars.Of(0));
         }
     }
 

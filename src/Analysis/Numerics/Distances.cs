@@ -35,7 +35,7 @@ public static class Distances
         using var scope = torch.NewDisposeScope();
         var aa = (a * a).sum(1, keepdim: true);
         var bb = (b * b).sum(1).unsqueeze(0);
-        return (aa + bb).addmm_(a, b.t(), beta: 1, alpha: -2).clamp_min_(0).MoveToOuterDisposeScope();
+        return (aa.add(bb, Scalars.One)).addmm_(a, b.t(), beta: 1, alpha: -2).clamp_min_(Scalars.Of(0)).MoveToOuterDisposeScope();
     }
 }
 
@@ -182,7 +182,7 @@ public static class NearestNeighbours
             var squared = Distances.Squared(q - centre, b);
             if (excludeSelf)
             {
-                squared.diagonal(start).fill_(double.PositiveInfinity);
+                squared.diagonal(start).fill_(Scalars.Of(double.PositiveInfinity));
             }
 
             var (near, index) = squared.topk(candidates, 1, largest: false, sorted: true);
@@ -190,8 +190,8 @@ public static class NearestNeighbours
             {
                 var flat = references.index_select(0, index.reshape(-1)).view(rows, candidates, width);
                 var infinite = near.isinf();
-                near = (flat - q.unsqueeze(1)).pow(2).sum(2);
-                near.masked_fill_(infinite, double.PositiveInfinity);
+                near = (flat - q.unsqueeze(1)).pow(Scalars.Of(2)).sum(2);
+                near.masked_fill_(infinite, Scalars.Of(double.PositiveInfinity));
             }
 
             // By distance, then by index: two stable sorts from the least significant key.

@@ -51,12 +51,12 @@ internal static class LeadingSingularVectors
             var (ascending, columns) = torch.linalg.eigh(gram);
             var size = gram.shape[0];
             var kept = Math.Min(count, size);
-            values = ascending.narrow(0, size - kept, kept).flip(0).clamp(min: 0).sqrt();
+            values = ascending.narrow(0, size - kept, kept).flip(0).clamp(min: Scalars.Of(0)).sqrt();
             vectors = columns.narrow(1, size - kept, kept).flip(1).t();
             cut = Math.Sqrt(Math.Max(n, p) * Epsilon);
             if (wide)
             {
-                vectors = Project(a, mean, vectors) / values.clamp(min: double.Epsilon).unsqueeze(1);
+                vectors = Project(a, mean, vectors) / values.clamp(min: Scalars.Of(double.Epsilon)).unsqueeze(1);
             }
         }
 
@@ -81,11 +81,11 @@ internal static class LeadingSingularVectors
         if (mean is not null)
         {
             var means = vectors.mv(mean);
-            var deviation = ((values * values / rows) - (means * means)).clamp(min: 0).sqrt();
+            var deviation = ((values * values / rows) - (means * means)).clamp(min: Scalars.Of(0)).sqrt();
             sign = torch.where(means.abs() <= deviation * 1e-9, largest, means.sign());
         }
 
-        return (vectors * torch.where(sign == 0, torch.ones_like(sign), sign).unsqueeze(1)).MoveToOuterDisposeScope();
+        return (vectors * torch.where(sign == Scalars.Of(0), torch.ones_like(sign), sign).unsqueeze(1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>AᵀA in float64, from the blocks on and above the diagonal.</summary>

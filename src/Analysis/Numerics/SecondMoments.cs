@@ -77,8 +77,8 @@ public sealed class SecondMoments : IDisposable
                 "Check the weights and the normalisation, or choose an earlier layer.");
         }
 
-        _sum.add_(sum);
-        _gram.add_(x.t().mm(x));
+        _sum.add_(sum, Scalars.One);
+        _gram.add_(x.t().mm(x), Scalars.One);
         Count += rows.shape[0];
     }
 
@@ -86,8 +86,8 @@ public sealed class SecondMoments : IDisposable
     public void Merge(SecondMoments other)
     {
         using var scope = torch.NewDisposeScope();
-        _sum.add_(other._sum.to(_sum.device));
-        _gram.add_(other._gram.to(_gram.device));
+        _sum.add_(other._sum.to(_sum.device), Scalars.One);
+        _gram.add_(other._gram.to(_gram.device), Scalars.One);
         Count += other.Count;
     }
 

@@ -42,7 +42,7 @@ public static class ClassDistances
             var own = Select(x, members);
             var y = own - own.mean([0L], keepdim: true);
             var covariance = members.Length < smallest ? pooled! : LedoitWolf(y).Covariance;
-            var distances = Whitened(y, covariance).pow(2).sum(1).cpu().data<double>().ToArray();
+            var distances = Whitened(y, covariance).pow(Scalars.Of(2)).sum(1).cpu().data<double>().ToArray();
             for (var i = 0; i < members.Length; i++)
             {
                 result[members[i]] = distances[i];
@@ -63,11 +63,11 @@ public static class ClassDistances
         var covariance = centred.t().mm(centred) / m;
         var mean = covariance.trace().item<double>() / d;
         var identity = torch.eye(d, dtype: ScalarType.Float64, device: centred.device);
-        var dispersion = (covariance - (identity * mean)).pow(2).sum().item<double>() / d;
-        var squares = centred.pow(2);
-        var error = ((squares.t().mm(squares) / m) - covariance.pow(2)).sum().item<double>() / ((double)m * d);
+        var dispersion = (covariance - (identity * mean)).pow(Scalars.Of(2)).sum().item<double>() / d;
+        var squares = centred.pow(Scalars.Of(2));
+        var error = ((squares.t().mm(squares) / m) - covariance.pow(Scalars.Of(2))).sum().item<double>() / ((double)m * d);
         var shrinkage = dispersion > 0 ? Math.Clamp(error, 0, dispersion) / dispersion : 0;
-        var shrunk = (covariance * (1 - shrinkage)) + (identity * (shrinkage * mean));
+        var shrunk = (covariance * (1 - shrinkage)).add((identity * (shrinkage * mean)), Scalars.One);
         return (shrunk.MoveToOuterDisposeScope(), shrinkage);
     }
 
@@ -154,7 +154,7 @@ public static class ClassDistances
     {
         // A class of equal samples has no spread at all; a tiny ridge keeps the factor defined and all distances at 0.
         var ridge = Math.Max(covariance.trace().item<double>() / covariance.shape[0] * 1e-12, 1e-300);
-        var factor = torch.linalg.cholesky(covariance + (torch.eye(covariance.shape[0], dtype: ScalarType.Float64, device: covariance.device) * ridge));
+        var factor = torch.linalg.cholesky(covariance.add((torch.eye(covariance.shape[0], dtype: ScalarType.Float64, device: covariance.device) * ridge), Scalars.One));
         return torch.linalg.solve(factor, centred.t()).t();
     }
 

@@ -51,7 +51,7 @@ public sealed record GaussianMixture(double[] Weights, DenseMatrix Means, IReadO
             {
                 var y = x - centre[c].unsqueeze(0);
                 var spread = (responsibility.select(1, c).unsqueeze(1) * y).t().mm(y) / mass[c];
-                covariance[c] = (spread + (identity * regularization)).MoveToOuterDisposeScope();
+                covariance[c] = (spread.add((identity * regularization), Scalars.One)).MoveToOuterDisposeScope();
             }
 
             weight = (mass / mass.sum()).data<double>().ToArray();
@@ -110,7 +110,7 @@ public sealed record GaussianMixture(double[] Weights, DenseMatrix Means, IReadO
             var factor = torch.linalg.cholesky(covariances[c]);
             var y = torch.linalg.solve(factor, (x - means[c].unsqueeze(0)).t());
             var determinant = factor.diagonal().log().sum().item<double>();
-            columns.Add((y.pow(2).sum([0L]) * -0.5) + (Math.Log(weight[c]) - determinant - (0.5 * d * Math.Log(2 * Math.PI))));
+            columns.Add((y.pow(Scalars.Of(2)).sum([0L]) * -0.5) + (Math.Log(weight[c]) - determinant - (0.5 * d * Math.Log(2 * Math.PI))));
         }
 
         return torch.stack(columns, 1);

@@ -29,12 +29,12 @@ public static class AttributionMaps
         var map = encoder.Maps(activation).select(1, concept).to(ScalarType.Float32).cpu();
         var values = DenseMatrix.FromTensor(map.reshape(1, -1)).Values;
         var limit = RobustStatistics.Percentile(values, Percentile);
-        map = map.where(map >= limit, zeros_like(map)).unsqueeze(0);
+        map = map.where(map >= Scalars.Of(limit), zeros_like(map)).unsqueeze(0);
         map = nn.functional.interpolate(map, [height, width], mode: InterpolationMode.Bicubic, align_corners: false)[0, 0];
         var shown = DenseMatrix.FromTensor(map.reshape(1, -1)).Values.Where(v => v != 0).ToArray();
         if (shown.Length > 0)
         {
-            map = map.clamp(Math.Min(0, RobustStatistics.Percentile(shown, 100 - Percentile)), RobustStatistics.Percentile(shown, Percentile));
+            map = map.clamp(Scalars.Of(Math.Min(0, RobustStatistics.Percentile(shown, 100 - Percentile))), Scalars.Of(RobustStatistics.Percentile(shown, Percentile)));
         }
 
         return map.contiguous().MoveToOuterDisposeScope();

@@ -1,5 +1,6 @@
 using Analysis.Imaging;
 using Analysis.Networks;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -113,7 +114,7 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
 
             using (no_grad())
             {
-                weight.add_(pull.abs().mean([0L]).to(ScalarType.Float64).cpu());
+                weight.add_(pull.abs().mean([0L]).to(ScalarType.Float64).cpu(), Scalars.One);
             }
 
             optimiser.Ascend(free, gradient);
@@ -147,16 +148,16 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         var share = options.Steps == 1 ? 1 : (step - 1.0) / (options.Steps - 1);
         var mean = FirstSide + ((LastSide - FirstSide) * share);
         var centre = (randn([options.Crops, 2], generator: random) * CentreSpread) + 0.5;
-        var side = ((randn([options.Crops, 1], generator: random) * SideSpread) + mean).clamp(LeastSide, 1.0);
-        return cat([centre - (side / 2), centre + (side / 2)], 1);
+        var side = ((randn([options.Crops, 1], generator: random) * SideSpread) + mean).clamp(Scalars.Of(LeastSide), Scalars.Of(1.0));
+        return cat([centre - (side / 2), centre.add((side / 2), Scalars.One)], 1);
     }
 
     private Tensor Parts(Tensor image, int step, Generator random)
     {
         var boxes = Boxes(step, random);
         var parts = Resample(image.unsqueeze(0).expand(options.Crops, 3, options.Size, options.Size), boxes);
-        var noise = (randn(parts.shape, generator: random) * NormalNoise) + (((rand(parts.shape, generator: random) * 2) - 1) * UniformNoise);
-        return Prepare(parts + noise.to(image.device));
+        var noise = (randn(parts.shape, generator: random) * NormalNoise).add((((rand(parts.shape, generator: random) * 2) - 1) * UniformNoise), Scalars.One);
+        return Prepare(parts.add(noise.to(image.device), Scalars.One));
     }
 
     /// <summary>Cuts boxes out of pictures and brings them to the network's input size, by bilinear weights as two matrix products: the same bytes on every run, also backwards.</summary>
@@ -175,13 +176,13 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         using var quiet = no_grad();
         var from = boxes.select(1, axis).unsqueeze(1);
         var to = boxes.select(1, axis + 2).unsqueeze(1);
-        var centres = (arange(output, ScalarType.Float32).unsqueeze(0) + 0.5) / output;
-        var at = ((from + ((to - from) * centres)) * input) - 0.5;
+        var centres = (arange(Scalars.Of(output), ScalarType.Float32).unsqueeze(0) + 0.5) / output;
+        var at = ((from.add(((to - from) * centres), Scalars.One)) * input) - 0.5;
         // A part with fewer pixels than the output is interpolated; one with more is averaged over the pixels that each output covers.
-        var reach = ((to - from) * input / output).clamp_min(1).unsqueeze(2);
-        var distance = (arange(input, ScalarType.Float32).view(1, 1, input) - at.unsqueeze(2)).abs() / reach;
-        var weights = (1 - distance).clamp_min(0);
-        var inside = at.ge(-0.5).logical_and(at.le(input - 0.5)).unsqueeze(2);
+        var reach = ((to - from) * input / output).clamp_min(Scalars.Of(1)).unsqueeze(2);
+        var distance = (arange(Scalars.Of(input), ScalarType.Float32).view(1, 1, input) - at.unsqueeze(2)).abs() / reach;
+        var weights = (1 - distance).clamp_min(Scalars.Of(0));
+        var inside = at.ge(Scalars.Of(-0.5)).logical_and(at.le(Scalars.Of(input - 0.5))).unsqueeze(2);
         return (weights / where(inside, weights.sum(2, keepdim: true), reach)).MoveToOuterDisposeScope();
     }
 
@@ -203,13 +204,13 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         var activation = Pooled(batch) - origin;
         var dot = activation.mv(direction);
         var cosine = dot / (activation.square().sum(1).sqrt() + 1e-6);
-        return (dot * cosine.clamp_min(LeastCosine).square()).mean();
+        return (dot * cosine.clamp_min(Scalars.Of(LeastCosine)).square()).mean();
     }
 
     private Tensor Direction(Device device)
     {
         var values = tensor(vector.ToArray(), device: device).to(ScalarType.Float32);
-        return values / values.norm().clamp_min(1e-12);
+        return values / values.norm().clamp_min(Scalars.Of(1e-12));
     }
 
     private Tensor Origin(Device device)

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,7 +51,7 @@ public static class ImageParametrization
     /// <param name="device">Where it is needed.</param>
     /// <returns>S×(S/2+1) float32.</returns>
     public static Tensor FrequencyScale(int size, double decay, Device device) =>
-        (size / Frequencies(size).clamp_min(1.0 / size).pow(decay)).to(ScalarType.Float32).to(device);
+        (size / Frequencies(size).clamp_min(Scalars.Of(1.0 / size)).pow(Scalars.Of(decay))).to(ScalarType.Float32).to(device);
 
     /// <summary>Radial frequency in cycles a pixel of the entries of a real spectrum, S×(S/2+1) float64.</summary>
     public static Tensor Frequencies(int size)
@@ -58,7 +59,7 @@ public static class ImageParametrization
         using var scope = NewDisposeScope();
         var rows = fft.fftfreq(size, dtype: ScalarType.Float64).unsqueeze(1);
         var columns = fft.rfftfreq(size, dtype: ScalarType.Float64).unsqueeze(0);
-        return ((rows * rows) + (columns * columns)).sqrt().MoveToOuterDisposeScope();
+        return ((rows * rows).add((columns * columns), Scalars.One)).sqrt().MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -70,7 +71,7 @@ public static class ImageParametrization
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var limited = images.clamp(1.0 / 512, 511.0 / 512);
+        var limited = images.clamp(Scalars.Of(1.0 / 512), Scalars.Of(511.0 / 512));
         var logits = (limited / (1 - limited)).log();
         var inverse = linalg.inv(Colours(ScalarType.Float64, CPU)).to(images.dtype).to(images.device);
         return einsum("nchw,cd->ndhw", logits, inverse).MoveToOuterDisposeScope();

@@ -1,6 +1,7 @@
 using Analysis.Datasets;
 using Analysis.Imaging;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Analysis.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -48,7 +49,7 @@ public static class ImageSpectrum
             {
                 if (batch.Rows.Count > 0)
                 {
-                    sum.add_(ImageParametrization.SpectrumSum(tensor(batch.Values.ToArray(), [batch.Rows.Count, 3, size, size])));
+                    sum.add_(ImageParametrization.SpectrumSum(tensor(batch.Values.ToArray(), [batch.Rows.Count, 3, size, size])), Scalars.One);
                     read += batch.Rows.Count;
                 }
             }

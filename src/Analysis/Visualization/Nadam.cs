@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch;
 
 namespace Analysis.Visualization;
@@ -32,11 +33,11 @@ internal sealed class Nadam(double rate) : IDisposable
         _product *= now;
         _first ??= zeros_like(gradient).DetachFromDisposeScope();
         _second ??= zeros_like(gradient).DetachFromDisposeScope();
-        _first.mul_(Beta1).add_(gradient, alpha: 1 - Beta1);
-        _second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-        var direction = (_first * (next / (1 - (_product * next)))) + (gradient * ((1 - now) / (1 - _product)));
+        _first.mul_(Scalars.Of(Beta1)).add_(gradient, alpha: Scalars.Of(1 - Beta1));
+        _second.mul_(Scalars.Of(Beta2)).addcmul_(gradient, gradient, Scalars.Of(1 - Beta2));
+        var direction = (_first * (next / (1 - (_product * next)))).add((gradient * ((1 - now) / (1 - _product))), Scalars.One);
         var scale = (_second / (1 - Math.Pow(Beta2, _step))).sqrt() + Epsilon;
-        values.add_(direction / scale, alpha: rate);
+        values.add_(direction / scale, alpha: Scalars.Of(rate));
     }
 
     /// <inheritdoc/>

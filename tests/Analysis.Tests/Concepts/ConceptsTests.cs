@@ -170,7 +170,7 @@ public sealed class ConceptsTests
             group[i] = i % 2;
             var corner = group[i] == 0 ? 0 : Side / 2;
             activations[i].narrow(1, corner, Side / 2).narrow(2, corner, Side / 2).add_(
-                patterns[group[i]].view(Channels, 1, 1) * ((group[i] == 0 ? 6 : 2) + (i % 5 * 0.2)));
+                patterns[group[i]].view(Channels, 1, 1) * ((group[i] == 0 ? 6 : 2) + (i % 5 * 0.2)), Scalars.One);
         }
 
         var weights = torch.stack([patterns[0], patterns[1]]);
@@ -197,10 +197,10 @@ public sealed class ConceptsTests
             var maps = ConceptMaps.Compute(activations.index_select(0, rows), torch.tensor(concept.Vector));
             var best = maps[0, 0];
             var limit = (best.max().item<double>() + best.min().item<double>()) / 2;
-            var mask = best > limit;
+            var mask = best > Scalars.Of(limit);
             var corner = k == 0 ? 0 : Side / 2;
             var truth = torch.zeros_like(mask);
-            truth.narrow(0, corner, Side / 2).narrow(1, corner, Side / 2).fill_(true);
+            truth.narrow(0, corner, Side / 2).narrow(1, corner, Side / 2).fill_(Scalars.Of(true));
             var overlap = (mask & truth).sum().item<long>() / (double)(mask | truth).sum().item<long>();
             Assert.True(overlap > 0.6, $"overlap {overlap}");
         }

@@ -103,7 +103,7 @@ public sealed class ExtractionMetricsTests
     public void UndefinedScoresAreNotNumbers()
     {
         using var scope = torch.NewDisposeScope();
-        var constant = torch.full([50, 3], 7.0, ScalarType.Float64);
+        var constant = torch.full([50, 3], Scalars.Of(7.0), ScalarType.Float64);
         using var one = new Axes([0], 3);
         var scores = ExtractionMetrics.Score(constant, one);
         Assert.Equal(double.NaN, scores.RSquared);
@@ -155,7 +155,7 @@ public sealed class ExtractionMetricsTests
         }
 
         var rows = torch.tensor(values, [300, 3]);
-        using var across = new Directions(torch.full([1, 3], 1 / Math.Sqrt(3), ScalarType.Float64));
+        using var across = new Directions(torch.full([1, 3], Scalars.Of(1 / Math.Sqrt(3)), ScalarType.Float64));
         Assert.True(ExtractionMetrics.Score(rows, across).OutOfDistribution > 5);
         using var own = new Axes([0, 1, 2], 3);
         Assert.Equal(1, ExtractionMetrics.Score(rows, own).OutOfDistribution, 6);
@@ -217,7 +217,7 @@ public sealed class ExtractionMetricsTests
     }
 
     private sealed class Axes(int[] axes, int columns, double offset = 0)
-        : Directions(torch.eye(columns, dtype: ScalarType.Float64).index_select(0, torch.tensor(axes, ScalarType.Int64)), torch.full([columns], offset, ScalarType.Float64));
+        : Directions(torch.eye(columns, dtype: ScalarType.Float64).index_select(0, torch.tensor(axes, ScalarType.Int64)), torch.full([columns], Scalars.Of(offset), ScalarType.Float64));
 
     private sealed class Repeatable : IFactorizationMethod
     {

@@ -96,12 +96,12 @@ public sealed class AutoencoderTests
 
         // More features than columns, three at a time.
         var planted = MadeRows.Vectors(32, 24, seed: 1);
-        var rows = (MadeRows.SparseCodes(4000, 32, 3, seed: 2).mm(planted) + (0.02 * MadeRows.Normal(4000, 24, seed: 3)) + 0.5).to(ScalarType.Float32);
+        var rows = (MadeRows.SparseCodes(4000, 32, 3, seed: 2).mm(planted).add((0.02 * MadeRows.Normal(4000, 24, seed: 3)), Scalars.One) + 0.5).to(ScalarType.Float32);
         using var factors = (AutoencoderFactors)Method(name).Fit(rows, Options(name, 32));
         var found = MadeRows.Found(planted, factors.Vectors.to(ScalarType.Float64));
         var codes = factors.Encode(rows);
         var error = MadeRows.RelativeError(rows - factors.Offset!, factors.Decode(codes) - factors.Offset!);
-        var used = (codes > 0).to(ScalarType.Float64).sum(1).mean().item<double>();
+        var used = (codes > Scalars.Of(0)).to(ScalarType.Float64).sum(1).mean().item<double>();
         var figures = $"cosine {found}, error {error}, used {used}, dead {factors.DeadShare}";
         Assert.True(found > 0.9, figures);
         Assert.True(error < 0.4 && used < 10 && factors.DeadShare < 0.1, figures);
@@ -137,7 +137,7 @@ public sealed class AutoencoderTests
         using var scope = torch.NewDisposeScope();
         var rows = MadeRows.SparseCodes(500, 12, 4, seed: 1).mm(MadeRows.Vectors(12, 10, seed: 2));
         using var factors = Method("sae-topk").Fit(rows, Options("sae-topk", 16) with { MaximumIterations = 5 });
-        Assert.True((factors.Encode(rows) > 0).sum(1).max().item<long>() <= 3);
+        Assert.True((factors.Encode(rows) > Scalars.Of(0)).sum(1).max().item<long>() <= 3);
     }
 
     [Theory]

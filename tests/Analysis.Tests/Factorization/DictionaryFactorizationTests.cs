@@ -1,4 +1,5 @@
 using Analysis.Factorization;
+using Analysis.Numerics;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -22,14 +23,14 @@ public sealed class DictionaryFactorizationTests
 
         // More atoms than columns: no orthogonal method can find them.
         var planted = MadeRows.Vectors(24, 16, seed: 1);
-        var rows = (MadeRows.SparseCodes(n, 24, 3, seed: 2, signed).mm(planted) + (0.01 * MadeRows.Normal(n, 16, seed: 3))).to(ScalarType.Float32);
+        var rows = (MadeRows.SparseCodes(n, 24, 3, seed: 2, signed).mm(planted).add((0.01 * MadeRows.Normal(n, 16, seed: 3)), Scalars.One)).to(ScalarType.Float32);
         using var factors = _method.Fit(rows, Options(24, ("positive", signed ? 0 : 1), ("active", active)));
         var found = MadeRows.Found(planted, factors.Vectors.to(ScalarType.Float64), ignoreSign: signed);
         Assert.True(found > 0.95, $"mean matched cosine {found}");
         MadeRows.Equal(torch.ones([24], ScalarType.Float64), factors.Vectors.to(ScalarType.Float64).norm(1), 1e-6);
         var codes = factors.Encode(rows);
         Assert.True(signed || codes.min().item<float>() >= 0);
-        Assert.InRange((codes != 0).to(ScalarType.Float64).mean().item<double>(), 0.05, 0.35);
+        Assert.InRange((codes != Scalars.Of(0)).to(ScalarType.Float64).mean().item<double>(), 0.05, 0.35);
         Assert.True(MadeRows.RelativeError(rows, factors.Decode(codes)) < 0.35);
     }
 
@@ -57,7 +58,7 @@ public sealed class DictionaryFactorizationTests
         using var little = _method.Fit(rows, Options(12, ("alpha", 0.02)));
         using var much = _method.Fit(rows, Options(12, ("alpha", 0.3)));
         var (few, many) = (much.Encode(rows), little.Encode(rows));
-        Assert.True((few != 0).sum().item<long>() < (many != 0).sum().item<long>());
+        Assert.True((few != Scalars.Of(0)).sum().item<long>() < (many != Scalars.Of(0)).sum().item<long>());
         Assert.True(MadeRows.RelativeError(rows, little.Decode(many)) < MadeRows.RelativeError(rows, much.Decode(few)));
     }
 

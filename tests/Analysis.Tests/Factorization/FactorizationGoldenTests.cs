@@ -75,7 +75,7 @@ public sealed class FactorizationGoldenTests
         using var factors = (ProjectionFactors)new PcaFactorization().Fit(x, new FactorizationOptions { Components = expected.Rows });
         Close.Absolute(golden.Doubles("mean"), Close.Values(factors.Offset!), 1e-9, "mean");
         Close.Relative(golden.Doubles("singular_values"), Close.Values(factors.SingularValues), 1e-9, "singular_values");
-        var variance = factors.SingularValues.pow(2) / (x.shape[0] - 1);
+        var variance = factors.SingularValues.pow(Scalars.Of(2)) / (x.shape[0] - 1);
         Close.Relative(golden.Doubles("explained_variance"), Close.Values(variance), 1e-9, "explained_variance");
         var total = x.var(0).sum();
         Close.Relative(golden.Doubles("explained_variance_ratio"), Close.Values(variance / total), 1e-9, "explained_variance_ratio");
@@ -194,10 +194,10 @@ public sealed class FactorizationGoldenTests
         var v = golden.Tensor("V");
         var u = NonNegativeLeastSquares.Encode(golden.Tensor("A"), v);
         Close.Absolute(golden.Doubles("U"), Close.Values(u), 1e-8, "U");
-        Assert.Equal(golden.Bools("active"), (u > 0).data<bool>().ToArray());
+        Assert.Equal(golden.Bools("active"), (u > Scalars.Of(0)).data<bool>().ToArray());
         var jacobian = NonNegativeLeastSquares.Jacobian(u, v);
         Close.Absolute(golden.Doubles("jacobian"), Close.Values(jacobian), 1e-7, "jacobian");
-        var weights = arange(u.numel(), ScalarType.Float64).reshape(u.shape).sin();
+        var weights = arange(Scalars.Of(u.numel()), ScalarType.Float64).reshape(u.shape).sin();
         var product = einsum("nk,nkp->np", weights, golden.Tensor("jacobian"));
         Close.Absolute(Close.Values(product), Close.Values(NonNegativeLeastSquares.VectorJacobian(u, v, weights)), 1e-7, "vector-jacobian");
     }
@@ -213,5 +213,5 @@ public sealed class FactorizationGoldenTests
     private static double Error(Tensor x, Tensor u, Tensor v) => (x - u.mm(v)).norm().item<double>();
 
     private static double Penalised(Tensor x, Tensor u, Tensor v, double alpha) =>
-        (x - u.mm(v)).pow(2).sum().item<double>() + (alpha * x.shape[1] * u.pow(2).sum().item<double>()) + (alpha * x.shape[0] * v.pow(2).sum().item<double>());
+        (x - u.mm(v)).pow(Scalars.Of(2)).sum().item<double>() + (alpha * x.shape[1] * u.pow(Scalars.Of(2)).sum().item<double>()) + (alpha * x.shape[0] * v.pow(Scalars.Of(2)).sum().item<double>());
 }

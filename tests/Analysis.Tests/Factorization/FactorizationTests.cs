@@ -37,7 +37,7 @@ public sealed class FactorizationTests
         var cosine = Assignment.MeanMatchedCosine(DenseMatrix.FromTensor(planted), DenseMatrix.FromTensor(factors.Vectors));
         Assert.True(cosine > 0.98, $"cosine {cosine}");
         Assert.True(factors.Vectors.min().to(ScalarType.Float64).item<double>() >= 0);
-        Close.Absolute([.. Enumerable.Repeat(1.0, 6)], Close.Values(factors.Vectors.pow(2).sum(1).sqrt()), 1e-5, "length");
+        Close.Absolute([.. Enumerable.Repeat(1.0, 6)], Close.Values(factors.Vectors.pow(Scalars.Of(2)).sum(1).sqrt()), 1e-5, "length");
         var codes = factors.Encode(a);
         Assert.Equal(type, codes.dtype);
         Assert.True(codes.min().to(ScalarType.Float64).item<double>() >= 0);
@@ -109,7 +109,7 @@ public sealed class FactorizationTests
         var (basis, _) = linalg.qr(randn([30, 4], ScalarType.Float64, generator: random));
         var strength = tensor(new[] { 8.0, 5, 3, 2 });
         var offset = method == "pca" ? randn([30], ScalarType.Float64, generator: random) * 10 : zeros([30], ScalarType.Float64);
-        var a = (randn([500, 4], ScalarType.Float64, generator: random) * strength).mm(basis.t()) + (randn([500, 30], ScalarType.Float64, generator: random) * 0.05) + offset;
+        var a = ((randn([500, 4], ScalarType.Float64, generator: random) * strength).mm(basis.t()).add((randn([500, 30], ScalarType.Float64, generator: random) * 0.05), Scalars.One)).add(offset, Scalars.One);
         using var factors = FactorizationCatalogue.Get(method).Fit(a, new FactorizationOptions { Components = 4 });
         var span = basis.t().mm(factors.Vectors.t());
         Assert.True((span.mm(span.t()) - eye(4, 4, ScalarType.Float64)).abs().max().item<double>() < 1e-3);
@@ -127,9 +127,9 @@ public sealed class FactorizationTests
         foreach (var (n, p) in new[] { (1200L, 300L), (300L, 1200L) })
         {
             // Singular values that fall by a tenth each keep every vector determined.
-            var decay = pow(0.9, arange(60, ScalarType.Float64));
+            var decay = pow(0.9, arange(Scalars.Of(60), ScalarType.Float64));
             var a = (randn([n, 60], ScalarType.Float64, generator: random) * decay).mm(randn([60, p], ScalarType.Float64, generator: random));
-            a = a + (randn([n, p], ScalarType.Float64, generator: random) * 1e-3) + 0.2;
+            a = a.add((randn([n, p], ScalarType.Float64, generator: random) * 1e-3), Scalars.One) + 0.2;
             foreach (var centred in new[] { false, true })
             {
                 var mean = a.mean([0L]);
@@ -152,7 +152,7 @@ public sealed class FactorizationTests
         using var random = new Generator(7);
 
         // Overlapping groups and duplicated rows: many close decisions and exact ties.
-        var a = randn([6000, 37], ScalarType.Float64, generator: random) + (randn([12, 37], ScalarType.Float64, generator: random).index_select(0, arange(6000) % 12) * 0.7);
+        var a = randn([6000, 37], ScalarType.Float64, generator: random).add((randn([12, 37], ScalarType.Float64, generator: random).index_select(0, arange(Scalars.Of(6000)) % 12) * 0.7), Scalars.One);
         a = cat([a, a.narrow(0, 0, 500)]).to(type).contiguous();
         var initial = DenseMatrix.FromTensor(a.narrow(0, 100, 20));
         var expected = PlainLloyd(DenseMatrix.FromTensor(a), initial, 25);
@@ -199,14 +199,14 @@ public sealed class FactorizationTests
         var codes = factors.Encode(a);
         Assert.Equal(1, codes.sum(1).min().item<double>());
         Assert.Equal(600, codes.count_nonzero().item<long>());
-        var planted = arange(600) % 8;
+        var planted = arange(Scalars.Of(600)) % 8;
         var found = codes.argmax(1);
         for (var g = 0; g < 8; g++)
         {
-            Assert.Equal(1, found.masked_select(planted == g).unique(true).output.numel());
+            Assert.Equal(1, found.masked_select(planted == Scalars.Of(g)).unique(true).output.numel());
         }
 
-        Assert.Equal(((CentroidFactors)factors).Inertia, (a - factors.Decode(codes)).pow(2).sum().item<double>(), 1e-6);
+        Assert.Equal(((CentroidFactors)factors).Inertia, (a - factors.Decode(codes)).pow(Scalars.Of(2)).sum().item<double>(), 1e-6);
     }
 
     [Theory]
@@ -372,15 +372,15 @@ public sealed class FactorizationTests
     {
         using var scope = NewDisposeScope();
         using var random = new Generator((ulong)(100 + seed));
-        var v = rand([k, p], ScalarType.Float64, generator: random) * (rand([k, p], ScalarType.Float64, generator: random) < 0.3).to(ScalarType.Float64);
+        var v = rand([k, p], ScalarType.Float64, generator: random) * (rand([k, p], ScalarType.Float64, generator: random) < Scalars.Of(0.3)).to(ScalarType.Float64);
         for (var j = 0; j < k; j++)
         {
             v[j, j % p] = 1;
         }
 
         v = NonNegativeFactors.UnitRows(v);
-        var u = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < 0.4).to(ScalarType.Float64);
-        var a = u.mm(v) + (rand([n, p], ScalarType.Float64, generator: random) * noise);
+        var u = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < Scalars.Of(0.4)).to(ScalarType.Float64);
+        var a = u.mm(v).add((rand([n, p], ScalarType.Float64, generator: random) * noise), Scalars.One);
         return (a.to(type).MoveToOuterDisposeScope(), v.to(type).MoveToOuterDisposeScope());
     }
 
@@ -390,9 +390,9 @@ public sealed class FactorizationTests
         using var scope = NewDisposeScope();
         using var random = new Generator(21);
         var v = NonNegativeFactors.UnitRows(randn([k, p], ScalarType.Float64, generator: random));
-        var lead = eye(k, k, ScalarType.Float64).index_select(0, arange(n) % k) * (rand([n, 1], ScalarType.Float64, generator: random) + 0.5);
-        var other = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < 0.25).to(ScalarType.Float64);
-        var a = (lead + (other * 0.5)).mm(v) + (randn([n, p], ScalarType.Float64, generator: random) * 0.002);
+        var lead = eye(k, k, ScalarType.Float64).index_select(0, arange(Scalars.Of(n)) % k) * (rand([n, 1], ScalarType.Float64, generator: random) + 0.5);
+        var other = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < Scalars.Of(0.25)).to(ScalarType.Float64);
+        var a = (lead.add((other * 0.5), Scalars.One)).mm(v).add((randn([n, p], ScalarType.Float64, generator: random) * 0.002), Scalars.One);
         return (a.MoveToOuterDisposeScope(), v.MoveToOuterDisposeScope());
     }
 
@@ -404,7 +404,7 @@ public sealed class FactorizationTests
         using var scope = NewDisposeScope();
         using var random = new Generator(11);
         var centres = randn([k, p], ScalarType.Float64, generator: random) * 4;
-        var a = centres.index_select(0, arange(n) % k) + randn([n, p], ScalarType.Float64, generator: random);
+        var a = centres.index_select(0, arange(Scalars.Of(n)) % k).add(randn([n, p], ScalarType.Float64, generator: random), Scalars.One);
         return (a.MoveToOuterDisposeScope(), centres.MoveToOuterDisposeScope());
     }
 

@@ -70,7 +70,7 @@ public sealed class IcaFactorizationTests
         }
 
         // Correlated, unequal directions: nothing that only looks at variances can find them.
-        var mixing = MadeRows.Vectors(5, 12, seed: 4) + (0.5 * MadeRows.Vectors(1, 12, seed: 5));
+        var mixing = MadeRows.Vectors(5, 12, seed: 4).add((0.5 * MadeRows.Vectors(1, 12, seed: 5)), Scalars.One);
         var rows = (torch.tensor(values, [N, 5]).mm(mixing) + 3).to(type);
         using var factors = (IcaFactors)_method.Fit(rows, new FactorizationOptions { Components = 5, Seed = 1 });
         var cosines = DictionaryStability.Match(mixing, factors.Vectors.to(ScalarType.Float64), ignoreSign: true).Cosines;
@@ -84,7 +84,7 @@ public sealed class IcaFactorizationTests
         // Skewed sources point to their long tail: the exponential and the rare one are positive.
         var lengths = factors.Vectors.norm(1).to(ScalarType.Float64).data<double>().ToArray();
         Assert.Equal(lengths.OrderDescending(), lengths);
-        var tails = codes.to(ScalarType.Float64).pow(3).mean([0L]).data<double>().ToArray();
+        var tails = codes.to(ScalarType.Float64).pow(Scalars.Of(3)).mean([0L]).data<double>().ToArray();
         Assert.All(tails, t => Assert.True(t > -1e-6));
     }
 

@@ -1,4 +1,5 @@
 using Analysis.Factorization;
+using Analysis.Numerics;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -25,7 +26,7 @@ public sealed class SparseCodingTests
         Close.Absolute(golden.Doubles("lasso"), Close.Values(SparseCoding.Lasso(x, d, alpha)), 1e-6, "lasso");
         Close.Absolute(golden.Doubles("lasso_positive"), Close.Values(SparseCoding.Lasso(x, d, alpha, positive: true)), 1e-6, "positive lasso");
         var pursuit = golden.Tensor("omp");
-        var atoms = (int)(pursuit != 0).sum(1).max().item<long>();
+        var atoms = (int)(pursuit != Scalars.Of(0)).sum(1).max().item<long>();
         Close.Absolute(golden.Doubles("omp"), Close.Values(SparseCoding.MatchingPursuit(x, d, atoms)), 1e-8, "matching pursuit");
         Close.Absolute(golden.Doubles("threshold"), Close.Values(SparseCoding.Threshold(x, d, alpha)), 1e-12, "threshold");
 
@@ -45,7 +46,7 @@ public sealed class SparseCodingTests
         var x = torch.cat([MadeRows.Normal(3000, 20, seed: 2), torch.zeros([1, 20], ScalarType.Float64)]);
         var z = SparseCoding.Lasso(x, d, Alpha, positive);
         var left = (x - z.mm(d)).mm(d.t());
-        var used = z != 0;
+        var used = z != Scalars.Of(0);
         Assert.Equal(0, (left - (Alpha * z.sign())).masked_select(used).abs().max().item<double>(), 1e-6);
         var others = (positive ? left : left.abs()).masked_select(used.logical_not());
         Assert.True(others.max().item<double>() <= Alpha + 1e-6);
@@ -68,6 +69,6 @@ public sealed class SparseCodingTests
         // Twice the same atom: the second depends on the first and is not taken.
         var twice = torch.cat([d.narrow(0, 0, 1), d.narrow(0, 0, 1)]);
         var codes = SparseCoding.MatchingPursuit(planted.mm(d), twice, 2);
-        Assert.Equal(2, (codes != 0).sum().item<long>());
+        Assert.Equal(2, (codes != Scalars.Of(0)).sum().item<long>());
     }
 }

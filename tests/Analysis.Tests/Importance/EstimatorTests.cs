@@ -29,7 +29,7 @@ public sealed class EstimatorTests
     {
         using var scope = torch.NewDisposeScope();
         // Of eight concepts the head uses three, one of them through a bend: softplus(3u₁ + 2u₄) + 1.5u₆.
-        var model = new FunctionModel(8, u => nn.functional.softplus((u.select(1, 1) * 3) + (u.select(1, 4) * 2)) + (u.select(1, 6) * 1.5));
+        var model = new FunctionModel(8, u => nn.functional.softplus((u.select(1, 1) * 3).add((u.select(1, 4) * 2), Scalars.One)).add((u.select(1, 6) * 1.5), Scalars.One));
         var codes = Planted.Normal(3, 12, 8).ToTensor().abs() + 0.5;
         var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get(name).Estimate(model, codes, new EstimatorOptions { Seed = 1 }));
         for (var i = 0; i < phi.Rows; i++)
@@ -48,7 +48,7 @@ public sealed class EstimatorTests
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new FunctionModel(12, u => (u.pow(2) * arange(1, 13)).sum([1L]).sqrt());
+        var model = new FunctionModel(12, u => (u.pow(Scalars.Of(2)) * arange(Scalars.Of(1), Scalars.Of(13))).sum([1L]).sqrt());
         var codes = Planted.Normal(5, 4, 12).ToTensor().abs() + 0.1;
         var estimator = ImportanceCatalogue.Get(name);
         var options = new EstimatorOptions { Seed = 3, Draws = 16, BatchRows = 50 };
@@ -74,7 +74,7 @@ public sealed class EstimatorTests
             var w = Planted.Normal(7, 9, k).ToTensor();
             var model = new FunctionModel(k, u => nn.functional.softplus(u.mm(w.t())).sum([1L]));
             var codes = Planted.Normal(8, 10, k).ToTensor().abs();
-            var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(10)) - model.Evaluate(zeros_like(codes), arange(10))).Values;
+            var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(Scalars.Of(10))) - model.Evaluate(zeros_like(codes), arange(Scalars.Of(10)))).Values;
             foreach (var (name, tolerance) in new[] { ("integrated-gradients", 2e-3), ("shapley", 1e-9) })
             {
                 var phi = ImportanceCatalogue.Get(name).Estimate(model, codes, new EstimatorOptions());
@@ -88,7 +88,7 @@ public sealed class EstimatorTests
     {
         using var scope = torch.NewDisposeScope();
         // 12 concepts are too many for all subsets: u₀u₁ belongs to both by half, 3u₂ to one.
-        var model = new FunctionModel(12, u => (u.select(1, 0) * u.select(1, 1)) + (u.select(1, 2) * 3));
+        var model = new FunctionModel(12, u => (u.select(1, 0) * u.select(1, 1)).add((u.select(1, 2) * 3), Scalars.One));
         var codes = ones(2, 12) * 2;
         var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("shapley").Estimate(model, codes, new EstimatorOptions()));
         Close.Absolute([2, 2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0], phi.Row(1).ToArray(), 1e-9);

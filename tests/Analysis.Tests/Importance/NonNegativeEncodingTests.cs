@@ -82,11 +82,11 @@ public sealed class NonNegativeEncodingTests
                 var u = DenseMatrix.FromTensor(row.mm(torch.linalg.pinv(sub)));
                 if (u.Values.All(x => x >= 0))
                 {
-                    best = Math.Min(best, (row - u.ToTensor().mm(sub)).pow(2).sum().item<double>());
+                    best = Math.Min(best, (row - u.ToTensor().mm(sub)).pow(Scalars.Of(2)).sum().item<double>());
                 }
             }
 
-            var residual = (a.Take([n]).ToTensor() - found.Take([n]).ToTensor().mm(v.ToTensor())).pow(2).sum().item<double>();
+            var residual = (a.Take([n]).ToTensor() - found.Take([n]).ToTensor().mm(v.ToTensor())).pow(Scalars.Of(2)).sum().item<double>();
             Assert.Equal(best, residual, 1e-9);
         }
     }

@@ -3,6 +3,7 @@ using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Networks.Architectures;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Xunit;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -55,7 +56,7 @@ public sealed class ArchitectureTests
                 x = deep ? Rectified(file, $"{p}.conv2", $"{p}.bn2", x, stride, 1) : Normalised(file, $"{p}.conv2", $"{p}.bn2", x, 1, 1);
                 x = deep ? Normalised(file, $"{p}.conv3", $"{p}.bn3", x, 1, 0) : x;
                 var shortcut = file.Headers.ContainsKey($"{p}.downsample.0.weight") ? Normalised(file, $"{p}.downsample.0", $"{p}.downsample.1", expected, stride, 0) : expected;
-                expected = (x + shortcut).relu();
+                expected = (x.add(shortcut, Scalars.One)).relu();
             }
         }
 
@@ -104,7 +105,7 @@ public sealed class ArchitectureTests
                     shortcut = cat([zero, expected[TensorIndex.Ellipsis, TensorIndex.Slice(null, null, 2), TensorIndex.Slice(null, null, 2)], zero], 1);
                 }
 
-                expected = (x + shortcut).relu();
+                expected = (x.add(shortcut, Scalars.One)).relu();
             }
         }
 
@@ -175,7 +176,7 @@ public sealed class ArchitectureTests
     {
         var y = functional.conv2d(x, file.Tensor($"{convolution}.weight"), strides: [stride, stride], padding: [padding, padding]);
         Tensor Part(string part) => file.Tensor($"{norm}.{part}").view(1, -1, 1, 1);
-        return ((y - Part("running_mean")) / (Part("running_var") + 1e-5).sqrt() * Part("weight")) + Part("bias");
+        return ((y - Part("running_mean")) / (Part("running_var") + 1e-5).sqrt() * Part("weight")).add(Part("bias"), Scalars.One);
     }
 
     /// <summary>Deterministic weights of plausible size for a blueprint.</summary>
@@ -186,7 +187,7 @@ public sealed class ArchitectureTests
         public IReadOnlyDictionary<string, TensorHeader> Headers { get; } =
             blueprint.Tensors.ToDictionary(t => t.Name, t => new TensorHeader(ElementType.Float32, t.Shape));
 
-        public static Tensor Values(long count, int seed) => (arange(count, ScalarType.Float32) * 0.7310585f + seed).sin();
+        public static Tensor Values(long count, int seed) => (arange(Scalars.Of(count), ScalarType.Float32) * 0.7310585f + seed).sin();
 
         public float[] ReadFloats(string name)
         {

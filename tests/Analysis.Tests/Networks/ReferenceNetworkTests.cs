@@ -130,7 +130,7 @@ public sealed class ReferenceNetworkTests
             if (network.LinearHead(names[i]) is var (weight, bias))
             {
                 Assert.True(network.Layers[i].LinearHead);
-                var closed = activations[i].mean([2, 3]).mm(weight.t()) + bias;
+                var closed = activations[i].mean([2, 3]).mm(weight.t()).add(bias, Scalars.One);
                 Assert.InRange((closed - logits).abs().max().item<float>(), 0, 1e-4);
             }
             else

@@ -174,7 +174,7 @@ public sealed class OutlierDetectorTests
         Assert.Equal(OutlierKind.None, result.Samples[40].Kind);
         Assert.Equal(OutlierKind.Mislabelled, result.Samples[Wrong].Kind);
 
-        result = OutlierDetector.Detect(input with { Logits = full_like(logits, float.NaN), Pooled = full_like(pooled, float.NaN) });
+        result = OutlierDetector.Detect(input with { Logits = full_like(logits, Scalars.Of(float.NaN)), Pooled = full_like(pooled, Scalars.Of(float.NaN)) });
         Assert.All(result.Samples, s => Assert.False(double.IsNaN(s.Score)));
         Assert.Equal(OutlierKind.Corrupted, result.Samples[Black].Kind);
     }

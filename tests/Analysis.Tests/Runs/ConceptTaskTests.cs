@@ -147,7 +147,7 @@ public sealed class ConceptTaskTests(SampleRun sample) : IClassFixture<SampleRun
         // Small steps along the gradient itself, where the change is large against rounding.
         var step = gradient / gradient.norm() * 0.02;
         var expected = (gradient * step).sum().item<float>();
-        var change = (Coefficient(image + step) - Coefficient(image - step)) / 2;
+        var change = (Coefficient(image.add(step, Scalars.One)) - Coefficient(image - step)) / 2;
         Assert.True(expected > 0 && Math.Abs(change - expected) < 0.1 * expected, $"derivative {expected}, difference {change}");
 
         double Coefficient(Tensor picture)
@@ -245,15 +245,15 @@ public sealed class ConceptTaskTests(SampleRun sample) : IClassFixture<SampleRun
         {
             using var guard = no_grad();
             var level = nn.functional.adaptive_avg_pool2d(batch.mean([1L], keepdim: true), [6, 6]);
-            var bright = level * (level > 0.65);
-            var dull = level * (level > 0.15) * (level <= 0.65);
-            var background = (level <= 0.15).to(ScalarType.Float32);
+            var bright = level * (level > Scalars.Of(0.65));
+            var dull = level * (level > Scalars.Of(0.15)) * (level <= Scalars.Of(0.65));
+            var background = (level <= Scalars.Of(0.15)).to(ScalarType.Float32);
             var early = cat([bright, dull, background], 1);
-            var late = nn.functional.adaptive_avg_pool2d(cat([bright + dull, background], 1), [3, 3]);
+            var late = nn.functional.adaptive_avg_pool2d(cat([bright.add(dull, Scalars.One), background], 1), [3, 3]);
             return ([.. layers.Select(l => (l == "early" ? early : late).alias())], Head("late", late));
         }
 
-        public Tensor Head(string layer, Tensor activation) => activation.mean([2L, 3L]).mm(_weight.t()).add(_bias);
+        public Tensor Head(string layer, Tensor activation) => activation.mean([2L, 3L]).mm(_weight.t()).add(_bias, Scalars.One);
 
         public (Tensor Weight, Tensor Bias)? LinearHead(string layer) => layer == "late" ? (_weight, _bias) : null;
 

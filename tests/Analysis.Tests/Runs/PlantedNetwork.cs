@@ -47,7 +47,7 @@ internal sealed class PlantedNetwork(DenseMatrix vectors, DenseMatrix weights, I
         return ([.. layers.Select(_ => activation.alias())], Head("sum", activation));
     }
 
-    public Tensor Head(string layer, Tensor activation) => activation.mean([2L, 3L]).mm(_weights.t()).add(_bias);
+    public Tensor Head(string layer, Tensor activation) => activation.mean([2L, 3L]).mm(_weights.t()).add(_bias, Scalars.One);
 
     public (Tensor Weight, Tensor Bias)? LinearHead(string layer) => (_weights, _bias);
 

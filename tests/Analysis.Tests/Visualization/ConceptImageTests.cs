@@ -1,5 +1,6 @@
 using Analysis.Imaging;
 using Analysis.Networks;
+using Analysis.Numerics;
 using Analysis.Tests.Runs;
 using Analysis.Visualization;
 using TorchSharp;
@@ -59,7 +60,7 @@ public sealed class ConceptImageTests
         var gradient = leaf.grad!;
         var step = 1e-3 / gradient.norm().item<float>();
         using var quiet = no_grad();
-        var rise = (network.Backbone(batch + (gradient * step), layer).mean() - network.Backbone(batch - (gradient * step), layer).mean()).item<float>() / (2 * step);
+        var rise = (network.Backbone(batch.add((gradient * step), Scalars.One), layer).mean() - network.Backbone(batch - (gradient * step), layer).mean()).item<float>() / (2 * step);
         Assert.Equal(gradient.square().sum().item<float>(), rise, 0.05 * Math.Abs(rise));
     }
 
@@ -76,7 +77,7 @@ public sealed class ConceptImageTests
         vector[colour] = 1;
         // Pictures of one colour each with a little noise: their spectrum leaves the mean colour free.
         using var random = new Generator(3);
-        var magnitude = maco ? ImageParametrization.SpectrumSum((rand([16, 3, 1, 1], generator: random) * 0.8) + (rand([16, 3, 32, 32], generator: random) * 0.2)) / 16 : null;
+        var magnitude = maco ? ImageParametrization.SpectrumSum((rand([16, 3, 1, 1], generator: random) * 0.8).add((rand([16, 3, 32, 32], generator: random) * 0.2), Scalars.One)) / 16 : null;
         var options = new ConceptImageOptions { Maco = maco, Size = 32, Steps = 48, Crops = 4 };
         var image = new ConceptImage(network, "colours", vector, new double[3], options);
         var objectives = new List<double>();
@@ -177,7 +178,7 @@ public sealed class ConceptImageTests
         public Device Device => CPU;
 
         public Tensor Backbone(Tensor batch, string layer) =>
-            constant is not null ? (batch * 0) + tensor(constant).view(1, 3, 1, 1) :
+            constant is not null ? (batch * 0).add(tensor(constant).view(1, 3, 1, 1), Scalars.One) :
             leftHalfOnly ? batch.narrow(3, 0, batch.shape[3] / 2) : batch * 1;
 
         public (IReadOnlyList<Tensor> Activations, Tensor Logits) Forward(Tensor batch, IReadOnlyList<string> layers) => ([batch], batch.mean([2, 3]));

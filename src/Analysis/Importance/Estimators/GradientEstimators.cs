@@ -84,7 +84,7 @@ public sealed class IntegratedGradientsEstimator : IImportanceEstimator
             {
                 var alpha = Enumerable.Range(range.Start.Value, range.End.Value - range.Start.Value).Select(j => j * step).ToArray();
                 long[] shape = [1, alpha.Length, .. Enumerable.Repeat(1L, (int)part.dim() - 2)];
-                return part.narrow(1, 0, 1) + (part.narrow(1, 1, 1) * tensor(alpha, shape, ScalarType.Float64, part.device));
+                return part.narrow(1, 0, 1).add((part.narrow(1, 1, 1) * tensor(alpha, shape, ScalarType.Float64, part.device)), Scalars.One);
             },
             options.BatchRows,
             cancellation);
@@ -138,7 +138,7 @@ public sealed class SmoothGradEstimator : IImportanceEstimator
             model,
             codes.to(ScalarType.Float64),
             weights,
-            (part, range) => part.unsqueeze(1) + noise.narrow(0, range.Start.Value, range.End.Value - range.Start.Value).unsqueeze(0),
+            (part, range) => part.unsqueeze(1).add(noise.narrow(0, range.Start.Value, range.End.Value - range.Start.Value).unsqueeze(0), Scalars.One),
             options.BatchRows,
             cancellation);
         return ConceptGradients.OverPositions(mean).MoveToOuterDisposeScope();
@@ -161,6 +161,6 @@ public sealed class TcavEstimator : IImportanceEstimator
     {
         using var scope = NewDisposeScope();
         var gradient = ConceptGradients.OverPositions(GradientEstimator.Local(model, codes, options, cancellation));
-        return (gradient > 0).to(ScalarType.Float64).MoveToOuterDisposeScope();
+        return (gradient > Scalars.Of(0)).to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 }

@@ -65,15 +65,15 @@ public sealed class HsicEstimator : IImportanceEstimator
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var y = tensor(outputs.ToArray(), [m, 1], ScalarType.Float64);
-        var l = Centre((y - y.t()).pow(2).div_(-2 * width * width).exp_());
-        var own = normalise ? l.pow(2).sum().item<double>() / m : 1;
+        var l = Centre((y - y.t()).pow(Scalars.Of(2)).div_(Scalars.Of(-2 * width * width)).exp_());
+        var own = normalise ? l.pow(Scalars.Of(2)).sum().item<double>() / m : 1;
         var x = masks.ToTensor();
         if (kernel == MaskKernel.Binary)
         {
             // For entries of 0 and 1 the centred kernel is 2 (Hx)(Hx)ᵀ: one product serves all concepts.
             var centred = x - x.mean([0L], keepdim: true);
             var scores = (centred * l.mm(centred)).sum([0L]) * (2.0 / m);
-            var self = centred.pow(2).sum([0L]).pow(2) * (4.0 / m);
+            var self = centred.pow(Scalars.Of(2)).sum([0L]).pow(Scalars.Of(2)) * (4.0 / m);
             return DenseMatrix.FromTensor((normalise ? Ratio(scores, self * own) : scores).unsqueeze(0)).Values;
         }
 
@@ -83,7 +83,7 @@ public sealed class HsicEstimator : IImportanceEstimator
             var column = x.narrow(1, i, 1);
             var k = Centre(Kernel(column, kernel));
             var score = (k * l).sum() / m;
-            result[i] = (normalise ? Ratio(score, k.pow(2).sum() / m * own) : score).item<double>();
+            result[i] = (normalise ? Ratio(score, k.pow(Scalars.Of(2)).sum() / m * own) : score).item<double>();
         }
 
         return result;
@@ -115,7 +115,7 @@ public sealed class HsicEstimator : IImportanceEstimator
     private static Tensor Ratio(Tensor score, Tensor product)
     {
         var root = product.sqrt();
-        return where(root > 0, score / root.clamp_min(double.Epsilon), zeros_like(score));
+        return where(root > Scalars.Of(0), score / root.clamp_min(Scalars.Of(double.Epsilon)), zeros_like(score));
     }
 
     private static Tensor Kernel(Tensor x, MaskKernel kernel)
@@ -123,14 +123,14 @@ public sealed class HsicEstimator : IImportanceEstimator
         var difference = x - x.t();
         if (kernel == MaskKernel.Gaussian)
         {
-            return difference.pow(2).div_(-0.5).exp_();
+            return difference.pow(Scalars.Of(2)).div_(Scalars.Of(-0.5)).exp_();
         }
 
         var distance = difference.abs();
         var offset = x.abs() - 0.5;
-        return ((distance.pow(2) - distance + (1.0 / 6)) / 2) + (offset * offset.t());
+        return ((distance.pow(Scalars.Of(2)) - distance + (1.0 / 6)) / 2).add((offset * offset.t()), Scalars.One);
     }
 
     private static Tensor Centre(Tensor kernel) =>
-        kernel - kernel.mean([0L], keepdim: true) - kernel.mean([1L], keepdim: true) + kernel.mean();
+        (kernel - kernel.mean([0L], keepdim: true) - kernel.mean([1L], keepdim: true)).add(kernel.mean(), Scalars.One);
 }

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -64,11 +65,11 @@ internal static class CifarResNet
                 var second = weights.Convolve($"{name}.conv2", first, 1, 1);
                 if (stride == 1 && !project)
                 {
-                    return second.add_(x).relu_();
+                    return second.add_(x, Scalars.One).relu_();
                 }
 
                 using var shortcut = project ? weights.Convolve($"{name}.shortcut.0", x, stride, 0) : Subsample(x, pad);
-                return second.add_(shortcut).relu_();
+                return second.add_(shortcut, Scalars.One).relu_();
             },
             block == blocks - 1 ? $"layer{stage}" : "");
     }

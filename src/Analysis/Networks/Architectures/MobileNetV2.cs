@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch.nn;
 
 namespace Analysis.Networks.Architectures;
@@ -73,7 +74,7 @@ internal static class MobileNetV2
             }
 
             var narrow = weights.Convolve(project, filtered, 1, 0);
-            return stride == 1 && input == output ? narrow.add_(x) : narrow;
+            return stride == 1 && input == output ? narrow.add_(x, Scalars.One) : narrow;
         });
     }
 

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch.nn;
 
 namespace Analysis.Networks.Architectures;
@@ -107,11 +108,11 @@ internal static class TorchvisionResNet
 
                 if (!project)
                 {
-                    return result.add_(x).relu_();
+                    return result.add_(x, Scalars.One).relu_();
                 }
 
                 using var shortcut = weights.Convolve($"{name}.downsample.0", x, stride, 0);
-                return result.add_(shortcut).relu_();
+                return result.add_(shortcut, Scalars.One).relu_();
             },
             last ? $"layer{stage}" : "");
     }

@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -121,12 +122,12 @@ internal static class VisionTransformer
                 using var tokens = first ? Embed(weights, patches) : patches.alias();
                 using var calm = Normalise(weights, $"{name}.ln_1", tokens);
                 using var attended = Attend(weights, $"{name}.self_attention", calm, heads);
-                using var sum = attended + tokens;
+                using var sum = attended.add(tokens, Scalars.One);
                 using var normalised = Normalise(weights, $"{name}.ln_2", sum);
                 using var wide = Linear(weights, up, normalised);
                 using var active = functional.gelu(wide);
                 using var narrow = Linear(weights, down, active);
-                using var result = narrow + sum;
+                using var result = narrow.add(sum, Scalars.One);
                 using var columns = result.transpose(1, 2);
                 using var positions = columns.unsqueeze(2);
                 return positions.contiguous();
@@ -138,7 +139,7 @@ internal static class VisionTransformer
     {
         using var token = weights["class_token"].expand(patches.shape[0], 1, patches.shape[2]);
         using var all = cat([token, patches], 1);
-        return all + weights["encoder.pos_embedding"];
+        return all.add(weights["encoder.pos_embedding"], Scalars.One);
     }
 
     private static Tensor Normalise(NetworkWeights weights, string name, Tensor x) =>

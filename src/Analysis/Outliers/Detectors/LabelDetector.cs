@@ -1,3 +1,4 @@
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -148,7 +149,7 @@ internal sealed class LabelDetector
             var (logits, label) = Gather(rows);
             var probabilities = nn.functional.softmax(logits / temperature, 1);
             var own = probabilities.gather(1, label).squeeze(1).cpu().data<double>().ToArray();
-            var (_, at) = probabilities.scatter(1, label, full_like(label, -1.0, ScalarType.Float64)).max(1);
+            var (_, at) = probabilities.scatter(1, label, full_like(label, Scalars.Of(-1.0), ScalarType.Float64)).max(1);
             // Doubts are weighed by calibrated probabilities; people are told the one that the network states.
             var bestHost = nn.functional.softmax(logits, 1).gather(1, at.unsqueeze(1)).squeeze(1).cpu().data<double>().ToArray();
             var atHost = at.cpu().data<long>().ToArray();
@@ -176,7 +177,7 @@ internal sealed class LabelDetector
         {
             using var inner = NewDisposeScope();
             var temperature = 0.25 * Math.Pow(32, step / 35.0);
-            var loss = -nn.functional.log_softmax(logits / temperature, 1).gather(1, label).clamp_min(Math.Log(1e-3)).mean().ToDouble();
+            var loss = -nn.functional.log_softmax(logits / temperature, 1).gather(1, label).clamp_min(Scalars.Of(Math.Log(1e-3))).mean().ToDouble();
             if (loss < bestLoss)
                 (best, bestLoss) = (temperature, loss);
         }

@@ -4,6 +4,7 @@ using Analysis.Atlas;
 using Analysis.Concepts;
 using Analysis.Evaluation;
 using Analysis.Factorization;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -161,7 +162,7 @@ internal static class FactorsStage
     {
         using var scope = NewDisposeScope();
         var step = (rows.shape[0] + MostScored - 1) / MostScored;
-        var part = step > 1 ? rows.index_select(0, arange(0, rows.shape[0], step, ScalarType.Int64, rows.device)) : rows;
+        var part = step > 1 ? rows.index_select(0, arange(Scalars.Of(0), Scalars.Of(rows.shape[0]), Scalars.Of(step), ScalarType.Int64, rows.device)) : rows;
         var scores = ExtractionMetrics.Score(part, factors, new ScoreOptions { Frechet = false, OutOfDistribution = false }, cancellation: cancellation);
         var metrics = new Dictionary<string, double>
         {
