@@ -45,6 +45,10 @@ public sealed class Screenshots(Stage stage)
     /// <summary>SCREENSHOTS_FULL=1 takes the whole length of each page instead of its first screen.</summary>
     private static bool Full => Environment.GetEnvironmentVariable("SCREENSHOTS_FULL") == "1";
 
+    // SCREENSHOTS_ONLY=labels,sample takes these pages only.
+    private static bool Wanted(string page) =>
+        Environment.GetEnvironmentVariable("SCREENSHOTS_ONLY") is not { Length: > 0 } only || only.Split(',').Contains(page);
+
     [Fact(Explicit = true)]
     public async Task Every_page_is_photographed()
     {
@@ -56,13 +60,17 @@ public sealed class Screenshots(Stage stage)
         }
 
         var sample = await site.SampleAsync();
-        await Task.WhenAll(visitors.Values.Select(visitor => visitor.GoAsync(PageUrls.Analysis(sample.Id))));
-        await site.WaitAsync(sample.Id, progress => progress.State == AnalysisState.Completed || progress.ReadyClasses.Count >= 4);
-        await Task.WhenAll(visitors.Select(async visitor =>
+        if (Wanted("analysis"))
         {
-            await Expect(visitor.Value.Page.Locator("a.tile").Nth(1)).ToBeVisibleAsync();
-            await TakeAsync(visitor.Value, "analysis", visitor.Key);
-        }));
+            await Task.WhenAll(visitors.Values.Select(visitor => visitor.GoAsync(PageUrls.Analysis(sample.Id))));
+            await site.WaitAsync(sample.Id, progress => progress.State == AnalysisState.Completed || progress.ReadyClasses.Count >= 4);
+            await Task.WhenAll(visitors.Select(async visitor =>
+            {
+                await Expect(visitor.Value.Page.Locator("a.tile").Nth(1)).ToBeVisibleAsync();
+                await TakeAsync(visitor.Value, "analysis", visitor.Key);
+            }));
+        }
+
         await site.CompleteSampleAsync();
 
         // The class with the planted shortcut shows most; a marked image of it, with the map of what the network relies on.
@@ -94,6 +102,19 @@ public sealed class Screenshots(Stage stage)
             }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
             ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
+            ("labels", PageUrls.Labels(sample.Id), async page =>
+            {
+                var find = page.GetByRole(AriaRole.Button, new() { Name = "Find labels" });
+                var evidence = page.Locator(".detail .wall img").First;
+                await Expect(find.Or(evidence).First).ToBeVisibleAsync();
+                if (await find.IsVisibleAsync())
+                {
+                    await find.ClickAsync();
+                }
+
+                await Expect(evidence).ToBeVisibleAsync(new() { Timeout = 240_000 });
+                await page.Mouse.MoveAsync(0, 0);
+            }),
             ("compare", PageUrls.Compare(sample.Id), async page =>
             {
                 // Computed for the first picture; stored for the others.
@@ -123,7 +144,7 @@ public sealed class Screenshots(Stage stage)
         ];
         foreach (var (format, visitor) in visitors)
         {
-            foreach (var (name, address, ready) in pages)
+            foreach (var (name, address, ready) in pages.Where(p => Wanted(p.Name)))
             {
                 await visitor.GoAsync(address);
                 await ready(visitor.Page);

@@ -5,12 +5,14 @@ namespace Dashboard.Client.State;
 /// <summary>Sentences about labels, made from their numbers.</summary>
 public static class LabelSentences
 {
+    private const string ArtefactPrefix = "artefact:";
+
     /// <summary>What the page of labels says first.</summary>
     public static string All(LabelView labels)
     {
         var (significant, flagged) = (labels.Units.Count(u => u.Significant), labels.Units.Count(u => u.Spurious.Count > 0));
         var text = $"{Format.Count(significant)} of {Format.Count(labels.Units.Count, "unit")} follow a formula of known concepts that also holds on images that the search did not see.";
-        if (labels.Units.Where(u => u.Significant).MaxBy(u => Math.Abs((u.HeldOutAuc ?? 0.5) - 0.5)) is { } clearest)
+        if (LabelQuery.Filter(labels.Units, null, "significant").FirstOrDefault() is { } clearest)
         {
             text += $" The clearest: {clearest.Title} for \u201C{clearest.Label}\u201D (AUC {Format.Auc(clearest.HeldOutAuc ?? double.NaN)}).";
         }
@@ -35,4 +37,8 @@ public static class LabelSentences
 
         return text + $" {Format.Count(unit.Support, "image")} fulfil{(unit.Support == 1 ? "s" : "")} it.";
     }
+
+    /// <summary>Name of an artefact where it is said that it is one: without the column's prefix.</summary>
+    public static string Artefact(ArtefactView artefact) =>
+        artefact.Name.StartsWith(ArtefactPrefix, StringComparison.OrdinalIgnoreCase) && artefact.Name.Length > ArtefactPrefix.Length ? artefact.Name[ArtefactPrefix.Length..].TrimStart() : artefact.Name;
 }

@@ -55,7 +55,7 @@ public sealed class TaskPageTests : BunitContext
     {
         Concept(Samples.Card(3, 0.6, "my stripes") with { Id = 30 });
         _tasks.Store("label", "{}", Labels("old", 0.6));
-        _tasks.Store("label", "{\"sources\":[\"classes\",\"attributes\"],\"length\":2,\"negative\":false}", Labels("striped AND red", 0.97, "brightness"));
+        _tasks.Store("label", "{\"sources\":[\"classes\",\"attributes\"],\"length\":2,\"negative\":false}", Labels("striped AND red", 0.97, "artefact: watermark"));
         _tasks.Store("label", "{}", "", AnalysisState.Failed);
         var page = Render<ConceptPage>(p => p.Add(c => c.Id, Id).Add(c => c.ConceptId, 30));
         var link = page.Find("[data-testid=concept-label] a");
@@ -63,7 +63,7 @@ public sealed class TaskPageTests : BunitContext
         Assert.Equal($"/analyses/{Id}/labels?unit=c30&sources=classes%2Cattributes&length=2", link.GetAttribute("href"));
         var line = page.Find("[data-testid=concept-label]");
         Assert.Contains("(AUC 0.970 on images the search did not see)", line.TextContent);
-        Assert.Equal("follows brightness", line.QuerySelector(".badge")!.TextContent);
+        Assert.Equal("follows watermark", line.QuerySelector(".badge")!.TextContent);
         Assert.Contains("my stripes", page.Find("h1").TextContent);
         Assert.Equal(1, _tasks.Reads);
     }
