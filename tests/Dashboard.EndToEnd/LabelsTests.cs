@@ -81,15 +81,16 @@ public sealed class LabelsTests(Stage stage)
         var view = await stage.Site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/0");
         await using var visitor = await stage.VisitorAsync();
         var page = visitor.Page;
-        await visitor.GoAsync(PageUrls.Sample(sample.Id, view.Strategies[0].Prototype) + $"?attribution={view.Concepts[1].Id}");
+        await visitor.GoAsync(PageUrls.Sample(sample.Id, view.Strategies[0].Prototype) + $"?attribution={view.Concepts[0].Id}");
         var card = page.GetByRole(AriaRole.Region, new() { Name = "Attribution map" });
-        await Expect(card.GetByRole(AriaRole.Combobox, new() { Name = "Concept" })).ToHaveValueAsync($"{view.Concepts[1].Id}");
+        await Expect(card.GetByRole(AriaRole.Combobox, new() { Name = "Concept" })).ToHaveValueAsync($"{view.Concepts[0].Id}");
         await card.GetByRole(AriaRole.Button, new() { Name = "Make the exact map" }).FocusAsync();
         await page.Keyboard.PressAsync("Enter");
         var made = card.Locator("img.made");
         await Expect(made).ToBeVisibleAsync(new() { Timeout = 120_000 });
         Assert.True(await made.EvaluateAsync<bool>("i => i.decode().then(() => i.naturalWidth > 16)"));
         await Expect(card.Locator("figcaption")).ToContainTextAsync("derivative");
+        await Expect(card.Locator("figcaption")).Not.ToContainTextAsync("the map is empty");
         await KeepAsync(page, "attribution-exact");
         await page.ReloadAsync();
         await visitor.AnswersAsync();

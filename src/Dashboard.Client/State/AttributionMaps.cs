@@ -26,8 +26,8 @@ public static class AttributionMaps
 
     /// <summary>What a map says, in one sentence.</summary>
     public static string Meaning(string way) => way == Fast
-        ? "Bright where the layer holds the concept: its coefficient at each position, enlarged to the size of the image."
-        : "Bright where changing a pixel changes how much of the concept the network sees: the derivative of the concept's coefficient with respect to the pixels.";
+        ? "Red where the layer holds the concept: its coefficient at each position, enlarged to the size of the image."
+        : "Red where changing a pixel changes how much of the concept the network sees: the derivative of the concept's coefficient with respect to the pixels.";
 }
 
 /// <summary>What the task says besides the picture.</summary>
@@ -38,7 +38,7 @@ public sealed record AttributionResult(double Coefficient, double Largest)
     /// <summary>How much of the concept there is, in one sentence.</summary>
     public string Sentence => Largest > 0
         ? $"The concept's coefficient on this image is {Format.Number(Coefficient)}."
-        : $"The concept's coefficient on this image is {Format.Number(Coefficient)}; the map is empty: no pixel moves it.";
+        : $"The concept's coefficient on this image is {Format.Number(Coefficient)}, and no small change of a pixel moves it: the map is empty. Another concept, or the fast map, may show more.";
 
     /// <summary>Reads a result; null where it is none.</summary>
     public static AttributionResult? Parse(string? json)
