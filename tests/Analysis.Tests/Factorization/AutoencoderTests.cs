@@ -131,6 +131,24 @@ public sealed class AutoencoderTests
         MadeRows.Equal(first.Encode(rows) * 8, tenfold.Encode(rows * 8), 0.02);
     }
 
+    [Theory]
+    [InlineData(SparseActivation.Relu, 0.4, 1.5, 1.9)]
+    [InlineData(SparseActivation.TopK, 0, 1.5, 1.9)]
+    [InlineData(SparseActivation.BatchTopK, 0, 0, 1.9)]
+    [InlineData(SparseActivation.JumpRelu, 0, 1.5, 0)]
+    public void EncodingKeepsWhatItsRuleKeeps(SparseActivation activation, double first, double second, double third)
+    {
+        using var scope = NewDisposeScope();
+        var thresholds = activation == SparseActivation.JumpRelu ? tensor(new[] { 0.5, 1, 2 }).log() : null;
+        using var factors = new AutoencoderFactors(
+            new AutoencoderWeights(eye(3, dtype: ScalarType.Float64), zeros(3, ScalarType.Float64), eye(3, dtype: ScalarType.Float64), thresholds),
+            zeros(3, ScalarType.Float64),
+            activation,
+            active: 2,
+            threshold: 1.7);
+        Close.Absolute([first, second, third], Close.Values(factors.Encode(tensor(new[] { 0.4, 1.5, 1.9 }, [1, 3]))), 0);
+    }
+
     [Fact]
     public void TopKUsesNoMoreThanItMay()
     {

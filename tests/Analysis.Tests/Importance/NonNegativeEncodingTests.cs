@@ -136,6 +136,39 @@ public sealed class NonNegativeEncodingTests
     }
 
     [Fact]
+    public void TheDerivativeIsThatOfCoefficientsWithARidge()
+    {
+        const double Ridge = 0.5;
+        using var scope = torch.NewDisposeScope();
+        var v = Planted.Normal(3, 5, 8).ToTensor();
+        var (a, move) = (Planted.Normal(4, 6, 8), Planted.Normal(5, 6, 8));
+        var codes = NonNegativeLeastSquares.Encode(a.ToTensor(), v, Ridge);
+        Assert.Contains(DenseMatrix.FromTensor(codes).Values, c => c > 0);
+        Assert.Contains(DenseMatrix.FromTensor(codes).Values, c => c == 0);
+        var jacobian = NonNegativeLeastSquares.Jacobian(codes, v, Ridge);
+        var (above, below) = (Moved(1e-6), Moved(-1e-6));
+        var expected = DenseMatrix.FromTensor(einsum("nkp,np->nk", jacobian, move.ToTensor())).Values;
+        for (var i = 0; i < expected.Length; i++)
+        {
+            Assert.Equal(expected[i], (above[i] - below[i]) / 2e-6, 1e-5);
+        }
+
+        var weights = Planted.Normal(6, 6, 5).ToTensor();
+        var product = DenseMatrix.FromTensor(NonNegativeLeastSquares.VectorJacobian(codes, v, weights, Ridge)).Values;
+        var direct = DenseMatrix.FromTensor(einsum("nk,nkp->np", weights, jacobian)).Values;
+        for (var i = 0; i < product.Length; i++)
+        {
+            Assert.Equal(direct[i], product[i], 1e-12);
+        }
+
+        double[] Moved(double step)
+        {
+            var moved = new DenseMatrix(a.Rows, a.Columns, [.. a.Values.Zip(move.Values, (x, m) => x + (step * m))]);
+            return DenseMatrix.FromTensor(NonNegativeLeastSquares.Encode(moved.ToTensor(), v, Ridge)).Values;
+        }
+    }
+
+    [Fact]
     public void SubsetsHaveOneSizeAndRepeat()
     {
         var subsets = Faithfulness.Subsets(10, 50, seed: 3);

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Analysis.Atlas;
+using Analysis.Factorization;
 using Analysis.Networks.Files;
 using Analysis.Numerics;
 using Analysis.Runs;
+using Analysis.Runs.Tasks;
 using Xunit;
 
 namespace Analysis.Tests.Runs;
@@ -65,6 +67,57 @@ public sealed class MethodRunTests(SampleRun sample) : IClassFixture<SampleRun>
         }
 
         Pages(folder["result"], granularity);
+    }
+
+    [Fact]
+    public void Concepts_of_a_whole_data_set_with_one_number_are_one_vector()
+    {
+        using var folder = new TemporaryFolder();
+        SampleRun.Run(Small with { Method = "nmf", Scope = "dataset", Concepts = 20, PerClass = 5 }, folder["result"], folder["store"]);
+        var seen = new Dictionary<int, float[]>();
+        var compared = 0;
+        for (var i = 0; i < 10; i++)
+        {
+            var concepts = Atlas(folder["result"], i).Concepts;
+            using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(folder["result"], i));
+            var vectors = file.Span<float>("concept_vectors");
+            var width = vectors.Length / concepts.Count;
+            foreach (var concept in concepts)
+            {
+                var own = vectors.Slice(concept.Rank * width, width).ToArray();
+                if (seen.TryGetValue(concept.Shared!.Value, out var other))
+                {
+                    Assert.Equal(other, own);
+                    compared++;
+                }
+                else
+                {
+                    Assert.DoesNotContain(seen.Values, v => v.SequenceEqual(own));
+                    seen.Add(concept.Shared.Value, own);
+                }
+            }
+        }
+
+        Assert.True(compared > 0);
+    }
+
+    [Fact]
+    public void Each_class_is_factorised_by_its_own_images()
+    {
+        using var folder = new TemporaryFolder();
+        var manifest = SampleRun.Run(Small with { Method = "nmf" }, folder["result"], folder["store"]);
+        using var context = new TaskContext(manifest.Request, folder["store"], folder["result"], CancellationToken.None);
+        Assert.Equal(10, context.Classes.Count);
+        foreach (var members in context.Classes)
+        {
+            using var rows = context.Store.GatherTensor("pooled.0", members.Rows);
+            using var factors = FactorizationCatalogue.Get("nmf").Fit(
+                rows, new FactorizationOptions { Components = 4, Seed = manifest.Request.Seed, Parameters = manifest.Request.Parameters });
+            using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(folder["result"], members.Description.Index));
+            using var own = file.Load("concept_vectors");
+            var cosine = Assignment.MeanMatchedCosine(DenseMatrix.FromTensor(factors.Vectors), DenseMatrix.FromTensor(own));
+            Assert.True(cosine > 0.9999, $"class {members.Description.Index}: mean matched cosine {cosine}");
+        }
     }
 
     [Fact]
