@@ -94,7 +94,8 @@ public sealed class ConceptImageTask : IAnalysisTask
             state =>
             {
                 curve.Add(state.Objective);
-                // The preview has one name: it is replaced as a whole, and asked for anew with each state.
+                // The preview has one name: it is replaced as a whole, and asked for anew with each state. It stays, since a
+                // browser may ask for the last state after the end.
                 AtomicFile.Write(Path.Combine(folder, PreviewFile), stream => stream.Write(ThumbnailMaker.EncodePng(Opaque(state, wanted.Size))));
                 preview = PreviewFile;
             },
@@ -112,7 +113,6 @@ public sealed class ConceptImageTask : IAnalysisTask
             Rounding.Significant(strength), Rounding.Significant(strongest), Rounding.Significant(average), PreviewEvery,
             [.. curve.Select(Rounding.Significant)]);
         AtomicFile.WriteText(Path.Combine(folder, TaskRunner.ResultFile), JsonSerializer.Serialize(result, AnalysisJson.Options));
-        File.Delete(Path.Combine(folder, PreviewFile));
     }
 
     private static (ClassAtlas Atlas, int Index) Find(string resultFolder, Parameters wanted)
