@@ -30,7 +30,7 @@ public sealed class LabelTask : IAnalysisTask
     public string Kind => "label";
 
     /// <inheritdoc/>
-    public int Version => 2;
+    public int Version => 3;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
@@ -277,7 +277,13 @@ public sealed class LabelTask : IAnalysisTask
             var part = DenseMatrix.FromTensor((context.Store.ReadTensor("pooled.0", start, rows).to(ScalarType.Float64).mm(directions) - offset).t());
             for (var q = 0; q < count; q++)
             {
-                part.Row(q).CopyTo(result[q].AsSpan(start));
+                // Products differ in the last bits with the place of their tensors in memory; ranks and bytes must not.
+                var from = part.Row(q);
+                var to = result[q].AsSpan(start, rows);
+                for (var i = 0; i < rows; i++)
+                {
+                    to[i] = (float)from[i];
+                }
             }
         }
 
@@ -348,7 +354,7 @@ public sealed class LabelTask : IAnalysisTask
             var mean = DenseMatrix.FromTensor(pooled).ColumnMeans();
             var output = members.Description.Label!.Value;
             // Mean elsewhere: (N·all − n·mean) / (N − n).
-            var contribution = mean.Select((m, c) => weights[output, c] * (m - (((total * all[c]) - (members.Rows.Length * m)) / (total - members.Rows.Length)))).ToArray();
+            var contribution = mean.Select((m, c) => Rounding.Significant(weights[output, c] * (m - (((total * all[c]) - (members.Rows.Length * m)) / (total - members.Rows.Length))))).ToArray();
             circuits.Add(new ClassCircuit(output, members.Description.DisplayName, [.. Ranks.Descending(contribution).Take(CircuitSize)
                 .Select(c => new CircuitNeuron(c, weights[output, c], contribution[c], names.GetValueOrDefault(c)))]));
         }
