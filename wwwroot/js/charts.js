@@ -1,0 +1,23 @@
+// A chart whose page was left while the chart library was still loading is drawn by nobody: the library would throw, and the
+// charts that wait behind it would stay empty. Wraps the library's entry points as soon as it announces itself.
+(() => {
+  let library;
+  const there = element => typeof element !== 'string' || document.getElementById(element) !== null;
+  Object.defineProperty(window, 'Plotly', {
+    configurable: true,
+    get: () => library,
+    set: value => {
+      library = value;
+      for (const name of ['newPlot', 'react', 'relayout', 'restyle', 'update', 'purge']) {
+        const original = value?.[name];
+        if (typeof original === 'function') {
+          try {
+            value[name] = (element, ...rest) => there(element) ? original(element, ...rest) : Promise.resolve();
+          } catch {
+            // A frozen library keeps its own behaviour.
+          }
+        }
+      }
+    },
+  });
+})();
