@@ -25,7 +25,7 @@ public sealed class ConceptImageTaskTests(SampleRun sample) : IClassFixture<Samp
         Assert.True(strength > result.RootElement.GetProperty("averageImage").GetDouble(), $"strength {strength}");
         Assert.Equal(64, steps[^1].Done);
         Assert.Contains(steps, s => s.Preview is not null);
-        Assert.Equal(["picture.png", "result.json", "transparent.png"], Directory.EnumerateFiles(folder["first"]).Select(Path.GetFileName).Order());
+        Assert.Equal(["picture.png", "preview.png", "result.json", "transparent.png"], Directory.EnumerateFiles(folder["first"]).Select(Path.GetFileName).Order());
 
         Run(concept, folder["second"], [], 0, "maco");
         foreach (var file in Directory.EnumerateFiles(folder["first"]))
