@@ -55,7 +55,7 @@ public static class ConceptBank
         Lock gate = new();
         foreach (var end in new[] { 1, -1 })
         {
-            var rows = Furthest(store, vectors * end, top, cancellation);
+            var rows = Furthest(store, vectors * Scalars.Of(end), top, cancellation);
             Parallel.For(0, chosen.Count, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = cancellation }, j =>
             {
                 var found = Refine(store, directions.Vectors, chosen[j], end, rows.AsSpan(j * top, top), mean, seed);
@@ -76,7 +76,7 @@ public static class ConceptBank
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var pooled = store.GatherTensor("pooled.0", images).to(ScalarType.Float64);
-        var oriented = vectors[direction] * end;
+        var oriented = vectors[direction] * Scalars.Of(end);
         var refined = ConceptRefinement.Refine(pooled, oriented, new RefinementOptions { Top = images.Length, Seed = seed });
         var found = new List<BankVector>();
         foreach (var concept in refined.Concepts)

@@ -185,7 +185,7 @@ public sealed class UniqueConceptFinder : IConceptFinder
                 continue;
             }
 
-            var refined = ConceptRefinement.Refine(pooled, v * end, new RefinementOptions { Top = top, Seed = _request.Seed });
+            var refined = ConceptRefinement.Refine(pooled, v * Scalars.Of(end), new RefinementOptions { Top = top, Seed = _request.Seed });
             foreach (var concept in refined.Concepts)
             {
                 if (Contrast.Of(pooled, concept.Members, _mean) is { } vector)
