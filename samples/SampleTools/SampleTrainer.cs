@@ -140,7 +140,7 @@ internal static class SampleTrainer
         void Convolution(string name, int output, int input)
         {
             using var raw = randn(output, input, 3, 3);
-            parameters[$"{name}.weight"] = new Parameter(raw * Math.Sqrt(2.0 / (9 * input)));
+            parameters[$"{name}.weight"] = new Parameter(raw * Scalars.Of(Math.Sqrt(2.0 / (9 * input))));
         }
 
         void Norm(string name, int channels)
@@ -165,7 +165,7 @@ internal static class SampleTrainer
         }
 
         using var weight = randn(SampleClasses.All.Count, input);
-        parameters["linear.weight"] = new Parameter(weight / Math.Sqrt(input));
+        parameters["linear.weight"] = new Parameter(weight / Scalars.Of(Math.Sqrt(input)));
         parameters["linear.bias"] = new Parameter(zeros(SampleClasses.All.Count));
     }
 
@@ -193,7 +193,7 @@ internal static class SampleTrainer
                 shortcut = functional.pad(x.slice(2, 0, x.shape[2], 2).slice(3, 0, x.shape[3], 2), [0, 0, 0, 0, pad, pad]);
             }
 
-            x = (z.add(shortcut, Scalars.One)).relu();
+            x = z.add(shortcut, Scalars.One).relu();
         }
 
         return functional.linear(x.mean([2, 3]), parameters["linear.weight"], parameters["linear.bias"]);

@@ -53,9 +53,9 @@ internal static class BenchmarkData
     private static Tensor Made(int rows, int columns)
     {
         using var random = new Generator(0);
-        var patterns = randn([Groups, columns], generator: random).relu() * 2;
-        var group = arange(Scalars.Of(rows)) % Groups;
-        var strength = rand([rows, 1], generator: random) + 0.5;
-        return ((patterns.index_select(0, group) * strength).add(randn([rows, columns], generator: random) * 0.3, Scalars.One)).relu();
+        var patterns = randn([Groups, columns], generator: random).relu() * Scalars.Of(2);
+        var group = arange(Scalars.Of(0), Scalars.Of(rows), Scalars.One) % Scalars.Of(Groups);
+        var strength = rand([rows, 1], generator: random).add(Scalars.Of(0.5), Scalars.One);
+        return ((patterns.index_select(0, group) * strength).add(randn([rows, columns], generator: random) * Scalars.Of(0.3), Scalars.One)).relu();
     }
 }

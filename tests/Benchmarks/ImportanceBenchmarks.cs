@@ -22,8 +22,8 @@ internal static class ImportanceBenchmarks
         using var scope = NewDisposeScope();
         var (n, k) = (Math.Min(options.Rows, MostImages), options.Components);
         var random = new SplitMix64(1);
-        var codes = Normal(n, k).relu() + 0.05;
-        var model = new MlpHead(Normal(Hidden, k) / Math.Sqrt(k), Normal(Hidden, 1), Normal(Hidden, 1).squeeze(1) / Math.Sqrt(Hidden));
+        var codes = Normal(n, k).relu().add(Scalars.Of(0.05), Scalars.One);
+        var model = new MlpHead(Normal(Hidden, k) / Scalars.Of(Math.Sqrt(k)), Normal(Hidden, 1), Normal(Hidden, 1).squeeze(1) / Scalars.Of(Math.Sqrt(Hidden)));
         var subsets = Faithfulness.Subsets(k, 200, seed: 0);
         var drops = Faithfulness.Drops(model, codes, subsets);
         var figures = new Dictionary<string, Dictionary<string, double>>();
@@ -68,6 +68,6 @@ internal static class ImportanceBenchmarks
     {
         public int Concepts => (int)weight.shape[1];
 
-        public Tensor Evaluate(Tensor codes, Tensor images) => nn.functional.softplus(codes.mm(weight.t()).add(bias.t(), Scalars.One)).mv(output);
+        public Tensor Evaluate(Tensor codes, Tensor images) => (codes.mm(weight.t()).add(bias.t(), Scalars.One)).exp().log1p().mv(output);
     }
 }

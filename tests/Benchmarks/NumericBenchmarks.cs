@@ -39,7 +39,7 @@ internal static class NumericBenchmarks
         using var scope = NewDisposeScope();
         var x = BenchmarkData.Matrix(options).to(device);
         var k = (int)Math.Min(options.Components, x.shape[0]);
-        var vectors = x.index_select(0, (arange(Scalars.Of(k), device: device) * (x.shape[0] / k)).to(ScalarType.Int64)).to(ScalarType.Float64);
+        var vectors = x.index_select(0, (arange(Scalars.Of(0), Scalars.Of(k), Scalars.One, device: device) * Scalars.Of(x.shape[0] / k)).to(ScalarType.Int64)).to(ScalarType.Float64);
         var report = Start("nnls", x);
         var result = report.Measure(options, () => NonNegativeEncoding.Encode(x, vectors));
         return report.With("components", k).With("relativeError", Error(x, result.Codes.ToTensor(device), vectors));

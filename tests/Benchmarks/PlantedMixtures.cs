@@ -32,9 +32,9 @@ internal static class PlantedMixtures
             using var inner = NewDisposeScope();
             var count = Math.Min(Part, rows - start);
             var at = randint(0, k, [count, Mixed], generator: random);
-            var codes = zeros([count, k]).scatter_(1, at, (rand([count, Mixed], generator: random) * 2) + 1);
-            var noise = randn([count, columns], generator: random) * (0.3 / Math.Sqrt(columns));
-            result.narrow(0, start, count).copy_((codes.mm(vectors).add(noise, Scalars.One)).relu_());
+            var codes = zeros([count, k]).scatter_(1, at, (rand([count, Mixed], generator: random) * Scalars.Of(2)).add(Scalars.Of(1), Scalars.One));
+            var noise = randn([count, columns], generator: random) * Scalars.Of(0.3 / Math.Sqrt(columns));
+            result.narrow(0, start, count).copy_(codes.mm(vectors).add(noise, Scalars.One).relu_());
         }
 
         return result.MoveToOuterDisposeScope();

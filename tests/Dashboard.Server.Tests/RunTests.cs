@@ -225,6 +225,37 @@ public sealed class RunTests
     }
 
     [Fact]
+    public async Task A_run_that_meets_an_unexpected_fault_is_tried_once_more_in_a_new_process()
+    {
+        await using var site = await TestSite.StartAsync();
+        var images = TestNetwork.Images(site.Folder, perClass: 40);
+        var run = await site.StartRunAsync(new NewAnalysis { Dataset = images, Network = TestNetwork.Weights(site.Folder) });
+        var coordinator = site.Get<JobCoordinator>();
+        var faulted = 0;
+        var seen = new HashSet<int>();
+        using (site.Get<IProgressFeed>().Subscribe(run.Id, progress =>
+        {
+            if (progress.Stages.Any(stage => stage.Name == "activations" && stage.Status == StageStatus.Running)
+                && coordinator.WorkerProcessId is { } id && seen.Add(id) && seen.Count == 1)
+            {
+                faulted = id;
+                for (var attempt = 0; attempt < 10; attempt++)
+                {
+                    coordinator.OnEnded(run.Id, attempt, WorkOutcome.Faulted, "A number was not there.");
+                }
+            }
+        }))
+        {
+            var end = await site.WaitAsync(run.Id, progress => progress.State is AnalysisState.Completed or AnalysisState.Failed);
+            Assert.True(end.State == AnalysisState.Completed, end.Message);
+        }
+
+        Assert.NotEqual(0, faulted);
+        Assert.NotEqual(faulted, coordinator.WorkerProcessId);
+        Assert.Contains("A number was not there.", await File.ReadAllTextAsync(Path.Combine(site.Folder, "data", "runs", run.Id, "log.txt"), Stop), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Cancel_takes_effect_within_a_second_and_a_restarted_host_goes_on_with_a_running_one()
     {
         var folder = Directory.CreateTempSubdirectory("atlas-restart-").FullName;

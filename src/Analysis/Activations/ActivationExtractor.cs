@@ -277,7 +277,7 @@ public static class ActivationExtractor
                 {
                     // What the file holds is summed over positions already; their products with single positions are not known.
                     Keep($"gradient.{i}", given);
-                    Keep($"gradient_input.{i}", given * pooled / (activation.shape[2] * activation.shape[3]));
+                    Keep($"gradient_input.{i}", given * pooled / Scalars.Of(activation.shape[2] * activation.shape[3]));
                     continue;
                 }
 

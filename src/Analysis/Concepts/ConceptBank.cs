@@ -161,7 +161,7 @@ public static class ConceptBank
             using var scope = NewDisposeScope();
             var count = Math.Min(Part, store.Rows - start);
             var values = store.ReadTensor("pooled.0", start, count).to(vectors.device).to(ScalarType.Float64).mm(transposed);
-            var rows = arange(Scalars.Of(start), Scalars.Of(start + count), ScalarType.Int64, vectors.device).unsqueeze(1).expand(count, vectors.shape[0]);
+            var rows = arange(Scalars.Of(start), Scalars.Of(start + count), Scalars.One, ScalarType.Int64, vectors.device).unsqueeze(1).expand(count, vectors.shape[0]);
             var allValues = best is null ? values : cat([best, values], 0);
             var allRows = index is null ? rows : cat([index, rows], 0);
             var (kept, places) = allValues.topk((int)Math.Min(top, allValues.shape[0]), 0);

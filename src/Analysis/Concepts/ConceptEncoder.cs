@@ -183,14 +183,14 @@ public sealed class FactorEncoder : ConceptEncoder
             return zeros_like(rows).MoveToOuterDisposeScope();
         }
 
-        var moves = eye(c, dtype: ScalarType.Float64, device: rows.device) * step;
+        var moves = eye(c, dtype: ScalarType.Float64, device: rows.device) * Scalars.Of(step);
         var result = new List<Tensor>();
         for (var row = 0L; row < m; row++)
         {
             using var inner = NewDisposeScope();
             var place = rows.narrow(0, row, 1);
             var difference = Encode(place.add(moves, Scalars.One)).select(1, concept) - Encode(place - moves).select(1, concept);
-            result.Add((difference / (2 * step)).MoveToOuterDisposeScope());
+            result.Add((difference / Scalars.Of(2 * step)).MoveToOuterDisposeScope());
         }
 
         return stack(result).MoveToOuterDisposeScope();

@@ -132,12 +132,12 @@ public static class DictionaryStability
         var match = new int[m];
         if (m <= n)
         {
-            match = Assignment.Minimize(DenseMatrix.FromTensor(1 - cosine));
+            match = Assignment.Minimize(DenseMatrix.FromTensor(Scalars.Of(1) - cosine));
         }
         else
         {
             Array.Fill(match, -1);
-            var columns = Assignment.Minimize(DenseMatrix.FromTensor(1 - cosine.t()));
+            var columns = Assignment.Minimize(DenseMatrix.FromTensor(Scalars.Of(1) - cosine.t()));
             for (var j = 0; j < n; j++)
             {
                 match[columns[j]] = j;

@@ -137,7 +137,7 @@ public static class ExtractionMetrics
         using var noGrad = torch.no_grad();
         var a = rows.to(ScalarType.Float64);
         var norm = a.norm(1);
-        var error = (a - reconstruction.to(ScalarType.Float64)).norm(1) / (norm + RelativeFloor);
+        var error = (a - reconstruction.to(ScalarType.Float64)).norm(1) / norm.add(Scalars.Of(RelativeFloor), Scalars.One);
         return error.masked_fill_(norm == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
@@ -154,8 +154,8 @@ public static class ExtractionMetrics
         var u = codes.to(ScalarType.Float64);
         var root = Math.Sqrt(u.shape[1]);
         var norm = u.norm(1);
-        var ratio = u.abs().sum(1) / (norm + stabiliser);
-        var value = u.shape[1] == 1 ? torch.full_like(norm, Scalars.Of(double.NaN)) : (root - ratio) / (root - 1);
+        var ratio = u.abs().sum(1) / norm.add(Scalars.Of(stabiliser), Scalars.One);
+        var value = u.shape[1] == 1 ? torch.full_like(norm, Scalars.Of(double.NaN)) : (Scalars.Of(root) - ratio) / Scalars.Of(root - 1);
         return value.masked_fill_(norm == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
@@ -171,7 +171,7 @@ public static class ExtractionMetrics
         // By the largest entry, so that fourth powers neither overflow nor vanish.
         var largest = stabiliser == 0 ? u.abs().amax([1L], keepdim: true) : torch.ones([u.shape[0], 1], ScalarType.Float64, u.device);
         var squares = (u / largest).pow(Scalars.Of(2));
-        var value = squares.pow(Scalars.Of(2)).sum(1) / (squares.sum(1).pow(Scalars.Of(2)) + stabiliser);
+        var value = squares.pow(Scalars.Of(2)).sum(1) / squares.sum(1).pow(Scalars.Of(2)).add(Scalars.Of(stabiliser), Scalars.One);
         return value.masked_fill_(u.norm(1) == Scalars.Of(0), Scalars.Of(double.NaN)).MoveToOuterDisposeScope();
     }
 
@@ -283,6 +283,6 @@ public static class ExtractionMetrics
             sum.add_(rows.narrow(0, start, count).to(ScalarType.Float64).sum([0L]), Scalars.One);
         }
 
-        return (sum / rows.shape[0]).MoveToOuterDisposeScope();
+        return (sum / Scalars.Of(rows.shape[0])).MoveToOuterDisposeScope();
     }
 }

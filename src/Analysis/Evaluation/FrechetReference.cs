@@ -43,7 +43,7 @@ public sealed class RowMoments : IDisposable
     public Tensor Mean()
     {
         using var scope = torch.NewDisposeScope();
-        return (_shift.add((_sum / Count), Scalars.One)).MoveToOuterDisposeScope();
+        return (_shift.add(_sum / Scalars.Of(Count), Scalars.One)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -53,11 +53,11 @@ public sealed class RowMoments : IDisposable
     public Tensor Covariance()
     {
         using var scope = torch.NewDisposeScope();
-        var mean = _sum / Count;
-        var covariance = (_gram - (Count * mean.outer(mean))) / Math.Max(1, Count - 1);
+        var mean = _sum / Scalars.Of(Count);
+        var covariance = (_gram - (Scalars.Of(Count) * mean.outer(mean))) / Scalars.Of(Math.Max(1, Count - 1));
         if (Count <= _sum.shape[0])
         {
-            covariance.diagonal().add_(covariance.trace() * (1e-6 / _sum.shape[0]), Scalars.One);
+            covariance.diagonal().add_(covariance.trace() * Scalars.Of(1e-6 / _sum.shape[0]), Scalars.One);
         }
 
         return covariance.MoveToOuterDisposeScope();
@@ -117,7 +117,7 @@ public sealed class FrechetReference : IDisposable
         }
 
         // The root of C₁^½ C₂ C₁^½ has the trace of the root of C₁ C₂, and it is symmetric; rounding leaves small negative values.
-        var values = torch.linalg.eigvalsh((inner.add(inner.t(), Scalars.One)) / 2);
+        var values = torch.linalg.eigvalsh(inner.add(inner.t(), Scalars.One) / Scalars.Of(2));
         return Math.Max(0, between + _trace + trace - (2 * values.clamp_min(Scalars.Of(0)).sqrt().sum().item<double>()));
     }
 

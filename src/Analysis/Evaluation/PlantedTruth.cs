@@ -213,11 +213,11 @@ public static class PlantedTruth
         var even = tensor(Enumerable.Range(0, positive.Length).Where(i => i % 2 == 0).ToArray());
         var odd = Enumerable.Range(0, positive.Length).Where(i => i % 2 == 1).ToArray();
         var mean = pooled.mean([0L]);
-        var std = (pooled - mean).pow(Scalars.Of(2)).mean([0L]).sqrt() + 1e-9;
+        var std = (pooled - mean).pow(Scalars.Of(2)).mean([0L]).sqrt().add(Scalars.Of(1e-9), Scalars.One);
         var x = (pooled - mean) / std;
         var train = x.index_select(0, even);
         var y = tensor(positive.Select(p => p ? 1.0 : 0.0).ToArray()).index_select(0, even).unsqueeze(1);
-        var gram = train.t().mm(train).add((eye(train.shape[1], dtype: ScalarType.Float64) * train.shape[0] * 1e-3), Scalars.One);
+        var gram = train.t().mm(train).add(eye(train.shape[1], dtype: ScalarType.Float64) * Scalars.Of(train.shape[0]) * Scalars.Of(1e-3), Scalars.One);
         var weight = linalg.solve(gram, train.t().mm(y - y.mean()));
         var scores = DenseMatrix.FromTensor(x.index_select(0, tensor(odd)).mm(weight)).Values;
         return MannWhitney.Auc(scores, [.. odd.Select(i => positive[i])]);

@@ -124,7 +124,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         }
 
         weights.Bias.mul_(Scalars.Of(length));
-        weights.LogThreshold?.add_(Scalars.Of(Math.Log(length)));
+        weights.LogThreshold?.add_(Scalars.Of(Math.Log(length)), Scalars.One);
         progress?.Invoke(1);
         return Counted(rows, weights, mean, active, threshold * length, epochs);
     }
@@ -279,7 +279,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = torch.NewDisposeScope();
-            sum += (rows.narrow(0, start, count) - mean).square().sum(ScalarType.Float64).item<double>();
+            sum += (rows.narrow(0, start, count) - mean).pow(Scalars.Of(2)).sum(ScalarType.Float64).item<double>();
         }
 
         return Math.Sqrt(sum / rows.shape[0]);
@@ -297,7 +297,7 @@ public sealed class AutoencoderFactorization : IFactorizationMethod
         foreach (var (start, count) in RowParts.Of(n / skip))
         {
             using var inner = torch.NewDisposeScope();
-            var at = torch.arange(Scalars.Of(start), Scalars.Of(start + count), device: rows.device) * skip;
+            var at = torch.arange(Scalars.Of(start), Scalars.Of(start + count), Scalars.One, device: rows.device) * Scalars.Of(skip);
             used.logical_or_((trial.Encode(rows.index_select(0, at)) > Scalars.Of(0)).any(0));
         }
 

@@ -118,7 +118,7 @@ public sealed class ConvexNmfFactorization : IFactorizationMethod
         var upper = crossMinus is null ? plus : plus.add(crossMinus, Scalars.One);
         var lower = minus is null ? crossPlus : minus.add(crossPlus, Scalars.One);
         var guard = plus.dtype == ScalarType.Float32 ? 1e-20 : 1e-150;
-        return ((upper + guard) / (lower + guard)).sqrt_();
+        return (upper.add(Scalars.Of(guard), Scalars.One) / lower.add(Scalars.Of(guard), Scalars.One)).sqrt_();
     }
 
     private static long[] Drawn(int n, int most, int seed)

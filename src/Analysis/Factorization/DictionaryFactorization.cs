@@ -146,7 +146,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
             }
 
             var revived = taken < passes / 2 && statistics.Revive(dictionary, lacking!);
-            settled = !revived && (1 - (before * dictionary).sum(1)).abs().max().item<double>() < tolerance;
+            settled = !revived && (Scalars.Of(1) - (before * dictionary).sum(1)).abs().max().item<double>() < tolerance;
         }
 
         var energy = statistics.Energy;
@@ -221,7 +221,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
                 atoms[j].div_(atoms[j].norm());
             }
 
-            var sine = (1 - unit.mv(atoms[j]).pow(Scalars.Of(2))).clamp_min(Scalars.Of(0));
+            var sine = (Scalars.Of(1) - unit.mv(atoms[j]).pow(Scalars.Of(2))).clamp_min(Scalars.Of(0));
             weight.copy_(torch.minimum(weight, sine));
         }
 
@@ -325,7 +325,7 @@ public sealed class DictionaryFactorization : IFactorizationMethod
                     break;
                 }
 
-                dictionary[j].copy_(lacking[next] / norms[next]);
+                dictionary[j].copy_(lacking[next] / Scalars.Of(norms[next]));
                 _codes[j].zero_();
                 _codes.select(1, j).zero_();
                 _rows[j].zero_();

@@ -140,10 +140,10 @@ internal static class Hals
         var v64 = v.to(ScalarType.Float64);
         var cross = (product.to(ScalarType.Float64) * v64).sum([1L, 2L]);
         var square = (codesGram.to(ScalarType.Float64) * v64.bmm(v64.transpose(1, 2))).sum([1L, 2L]);
-        var change = square - (cross * 2);
+        var change = square - (cross * Scalars.Of(2));
         if (settings.CodesPenalty > 0 || settings.VectorsPenalty > 0)
         {
-            change = (change.add((settings.CodesPenalty * u.pow(Scalars.Of(2)).sum([1L, 2L], type: ScalarType.Float64)), Scalars.One)).add((settings.VectorsPenalty * v64.pow(Scalars.Of(2)).sum([1L, 2L])), Scalars.One);
+            change = change.add(Scalars.Of(settings.CodesPenalty) * u.pow(Scalars.Of(2)).sum([1L, 2L], type: ScalarType.Float64), Scalars.One).add(Scalars.Of(settings.VectorsPenalty) * v64.pow(Scalars.Of(2)).sum([1L, 2L]), Scalars.One);
         }
 
         var values = change.cpu().data<double>().ToArray();
@@ -159,7 +159,7 @@ internal static class Hals
     {
         if (penalty > 0)
         {
-            gram.diagonal(0, 1, 2).add_(Scalars.Of(penalty));
+            gram.diagonal(0, 1, 2).add_(Scalars.Of(penalty), Scalars.One);
         }
 
         return gram;

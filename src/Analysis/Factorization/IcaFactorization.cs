@@ -119,7 +119,7 @@ public sealed class IcaFactorization : IFactorizationMethod
         {
             using var inner = torch.NewDisposeScope();
             var next = Decorrelate(Step(whitened, w, cancellation));
-            var turned = ((next * w).sum(1).abs() - 1).abs().max().item<double>();
+            var turned = ((next * w).sum(1).abs() - Scalars.Of(1)).abs().max().item<double>();
             w = next.MoveToOuterDisposeScope();
             settled = turned < tolerance;
             progress?.Invoke((taken + 1.0) / iterations);
@@ -133,7 +133,7 @@ public sealed class IcaFactorization : IFactorizationMethod
         foreach (var (first, count) in RowParts.Of(n))
         {
             using var inner = torch.NewDisposeScope();
-            cubes.add_(whitened.narrow(0, first, count).mm(w.t().to(whitened.dtype)).pow(Scalars.Of(3)).sum([0L], type: ScalarType.Float64) / n, Scalars.One);
+            cubes.add_(whitened.narrow(0, first, count).mm(w.t().to(whitened.dtype)).pow(Scalars.Of(3)).sum([0L], type: ScalarType.Float64) / Scalars.Of(n), Scalars.One);
         }
 
         var largest = vectors.gather(1, vectors.abs().argmax(1, keepdim: true)).squeeze(1);
@@ -162,10 +162,10 @@ public sealed class IcaFactorization : IFactorizationMethod
             var x = whitened.narrow(0, start, count);
             var g = x.mm(turn).tanh_();
             product.add_(g.t().mm(x).to(ScalarType.Float64), Scalars.One);
-            slope.add_(count - g.square().sum([0L], type: ScalarType.Float64), Scalars.One);
+            slope.add_(Scalars.Of(count) - g.pow(Scalars.Of(2)).sum([0L], type: ScalarType.Float64), Scalars.One);
         }
 
-        return ((product - (slope.unsqueeze(1) * w)) / n).MoveToOuterDisposeScope();
+        return ((product - (slope.unsqueeze(1) * w)) / Scalars.Of(n)).MoveToOuterDisposeScope();
     }
 
     /// <summary>(W Wᵀ)^−½ W: the nearest orthogonal matrix.</summary>
@@ -190,7 +190,7 @@ public sealed class IcaFactorization : IFactorizationMethod
             covariance.addmm_(x.t(), x);
         }
 
-        var (ascending, columns) = torch.linalg.eigh(covariance / rows.shape[0]);
+        var (ascending, columns) = torch.linalg.eigh(covariance / Scalars.Of(rows.shape[0]));
         var values = ascending.flip(0);
         var host = values.cpu().data<double>().ToArray();
 

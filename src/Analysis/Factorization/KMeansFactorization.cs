@@ -124,7 +124,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         using var scope = torch.NewDisposeScope();
         var sums = torch.zeros([k, rows.shape[1]], ScalarType.Float64, rows.device);
         const int Part = 8192;
-        var clusters = torch.arange(Scalars.Of(k), device: rows.device).unsqueeze(1);
+        var clusters = torch.arange(Scalars.Of(0), Scalars.Of(k), Scalars.One, device: rows.device).unsqueeze(1);
         for (long start = 0; start < rows.shape[0]; start += Part)
         {
             using var inner = torch.NewDisposeScope();
@@ -176,7 +176,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         {
             using var inner = torch.NewDisposeScope();
             var last = rows[chosen[c - 1]];
-            var distance = (lengths - (rows.mv(last).to(ScalarType.Float64) * 2)).add_(lengths[chosen[c - 1]], Scalars.One).clamp_(min: Scalars.Of(0));
+            var distance = (lengths - (rows.mv(last).to(ScalarType.Float64) * Scalars.Of(2))).add_(lengths[chosen[c - 1]], Scalars.One).clamp_(min: Scalars.Of(0));
             nearest.copy_(torch.minimum(nearest, distance));
             nearest[chosen[c - 1]] = 0;
             var cumulative = nearest.cumsum(0);

@@ -38,7 +38,7 @@ internal static class NonNegativeStart
         var (vp, vn) = (right.clamp(min: Scalars.Of(0)), (-right).clamp(min: Scalars.Of(0)));
         var (upn, unn, vpn, vnn) = (Length(up), Length(un), Length(vp), Length(vn));
         var (positive, negative) = (upn * vpn, unn * vnn);
-        var first = torch.arange(Scalars.Of(rank), device: a.device).unsqueeze(1) == Scalars.Of(0);
+        var first = torch.arange(Scalars.Of(0), Scalars.Of(rank), Scalars.One, device: a.device).unsqueeze(1) == Scalars.Of(0);
         var takePositive = positive > negative;
         var strength = (s * torch.where(takePositive, positive, negative)).sqrt();
         var lu = torch.where(takePositive, up / upn.clamp(min: Scalars.Of(float.Epsilon)), un / unn.clamp(min: Scalars.Of(float.Epsilon))) * strength;
@@ -69,8 +69,8 @@ internal static class NonNegativeStart
         using var scope = torch.NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         var scale = Math.Sqrt(a.mean([0L, 1L], type: ScalarType.Float64).item<double>() / k);
-        var u = (torch.randn([k, a.shape[0]], ScalarType.Float64, generator: generator).abs() * scale).to(a.dtype).to(a.device);
-        var v = (torch.randn([k, a.shape[1]], ScalarType.Float64, generator: generator).abs() * scale).to(a.dtype).to(a.device);
+        var u = (torch.randn([k, a.shape[0]], ScalarType.Float64, generator: generator).abs() * Scalars.Of(scale)).to(a.dtype).to(a.device);
+        var v = (torch.randn([k, a.shape[1]], ScalarType.Float64, generator: generator).abs() * Scalars.Of(scale)).to(a.dtype).to(a.device);
         return (u.MoveToOuterDisposeScope(), v.MoveToOuterDisposeScope());
     }
 

@@ -54,6 +54,6 @@ internal static class RowParts
             sum.add_(rows.narrow(0, start, count).sum([0L], type: ScalarType.Float64), Scalars.One);
         }
 
-        return (sum / rows.shape[0]).MoveToOuterDisposeScope();
+        return (sum / Scalars.Of(rows.shape[0])).MoveToOuterDisposeScope();
     }
 }

@@ -100,14 +100,14 @@ public sealed class SemiNmfFactorization : IFactorizationMethod
         // Uᵀ is k×n here: the products stand on the left.
         var upper = cross.clamp(min: Scalars.Of(0)).add((-square).clamp(min: Scalars.Of(0)).mm(u), Scalars.One);
         var lower = (-cross).clamp(min: Scalars.Of(0)).add(square.clamp(min: Scalars.Of(0)).mm(u), Scalars.One);
-        return u * ((upper / (lower + Guard)) + Guard).sqrt();
+        return u * ((upper / lower.add(Scalars.Of(Guard), Scalars.One)).add(Scalars.Of(Guard), Scalars.One)).sqrt();
     }
 
     /// <summary>(UᵀU)⁻¹ UᵀA in float64, with a trace of ridge: a concept without rows gets a vector of zeros.</summary>
     private static Tensor LeastSquares(Tensor gram, Tensor product)
     {
         var square = gram.to(ScalarType.Float64);
-        return torch.linalg.solve(square.add((torch.eye(square.shape[0], square.shape[0], ScalarType.Float64, square.device) * Guard), Scalars.One), product.to(ScalarType.Float64))
+        return torch.linalg.solve(square.add(torch.eye(square.shape[0], square.shape[0], ScalarType.Float64, square.device) * Scalars.Of(Guard), Scalars.One), product.to(ScalarType.Float64))
             .to(product.dtype);
     }
 }

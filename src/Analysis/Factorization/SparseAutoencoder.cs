@@ -83,11 +83,11 @@ public static class SparseAutoencoder
         var (codes, threshold) = Sparse(positive, weights.LogThreshold, loss);
         var made = codes.mm(weights.Dictionary);
         var residual = x - made;
-        var value = residual.square().mean().to(ScalarType.Float64).item<double>();
+        var value = residual.pow(Scalars.Of(2)).mean().to(ScalarType.Float64).item<double>();
         value += loss.L1 == 0 ? 0 : loss.L1 * codes.sum(ScalarType.Float64).item<double>();
 
         // By the reconstruction; what follows adds to it.
-        var byMade = residual * (-2.0 / entries);
+        var byMade = residual * Scalars.Of(-2.0 / entries);
         Tensor? rest = null;
         Tensor? byRest = null;
         var next = (int)positive.shape[1] / 2;
@@ -95,7 +95,7 @@ public static class SparseAutoencoder
         {
             rest = Largest(positive - codes, next);
             var left = residual - rest.mm(weights.Dictionary);
-            value += loss.Auxiliary * left.square().mean().to(ScalarType.Float64).item<double>();
+            value += loss.Auxiliary * left.pow(Scalars.Of(2)).mean().to(ScalarType.Float64).item<double>();
             byRest = left.mul_(Scalars.Of(-2 * loss.Auxiliary / entries));
             byMade.add_(byRest, Scalars.One);
         }
@@ -181,7 +181,7 @@ public static class SparseAutoencoder
         using var scope = torch.NewDisposeScope();
         var half = bandwidth / 2;
         var a = (positive - threshold).abs_().mul_(Scalars.Of(1 / (half * Math.Sqrt(2))));
-        var kernel = (a + (Math.PI / 4)).sin_().mul_(a.neg_().exp_());
-        return (kernel.mul_(byCodes).sum([0L]) * threshold.square() * (-1 / (half * bandwidth))).MoveToOuterDisposeScope();
+        var kernel = a.add(Scalars.Of(Math.PI / 4), Scalars.One).sin_().mul_(a.neg_().exp_());
+        return (kernel.mul_(byCodes).sum([0L]) * threshold.pow(Scalars.Of(2)) * Scalars.Of(-1 / (half * bandwidth))).MoveToOuterDisposeScope();
     }
 }

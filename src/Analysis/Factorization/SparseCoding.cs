@@ -55,7 +55,7 @@ public static class SparseCoding
     {
         using var scope = torch.NewDisposeScope();
         var product = rows.mm(dictionary.t());
-        return (product.sign() * (product.abs() - alpha).clamp_min(Scalars.Of(0))).MoveToOuterDisposeScope();
+        return (product.sign() * (product.abs() - Scalars.Of(alpha)).clamp_min(Scalars.Of(0))).MoveToOuterDisposeScope();
     }
 
     private static Tensor Solve(Tensor rows, Tensor dictionary, Tensor? start, CancellationToken cancellation, Func<double[], int, RowSolver> solver)

@@ -79,7 +79,7 @@ public static class ComputeDevice
         using var gradients = enable_grad();
         var diagonal = diag(tensor(new[] { 3f, 2f, 1f }, device: device));
         var (_, singular, _) = linalg.svd(diagonal);
-        var image = arange(Scalars.Of(16), ScalarType.Float32, device: device).view(1, 1, 4, 4).requires_grad_();
+        var image = arange(Scalars.Of(0), Scalars.Of(16), Scalars.One, ScalarType.Float32, device: device).view(1, 1, 4, 4).requires_grad_();
         var kernel = ones(1, 1, 3, 3, device: device);
         var sum = nn.functional.conv2d(image, kernel).sum();
         sum.backward();

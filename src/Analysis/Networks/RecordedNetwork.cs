@@ -135,7 +135,7 @@ public sealed class RecordedNetwork : INetwork
         using var difference = pooled - _mean!;
         using var squares = difference.pow(Scalars.Of(2));
         using var sum = squares.sum(1, keepdim: true);
-        using var shifted = sum + 1e-12;
+        using var shifted = sum.add(Scalars.Of(1e-12), Scalars.One);
         return shifted.sqrt();
     }
 
@@ -204,7 +204,7 @@ public sealed class RecordedNetwork : INetwork
             count += samples.Length;
         }
 
-        return count == 0 ? throw Unusable(source) : (sum / count).to(ScalarType.Float32);
+        return count == 0 ? throw Unusable(source) : (sum / Scalars.Of(count)).to(ScalarType.Float32);
     }
 
     private static AnalysisException Unusable(IRecordedActivations source) =>
@@ -256,11 +256,11 @@ public sealed class RecordedNetwork : INetwork
             throw Unusable(source);
         }
 
-        var (meanX, meanY) = (sumX / count, sumY / count);
-        var covariance = (gram / count) - outer(meanX, meanX);
-        var both = (cross / count) - outer(meanX, meanY);
+        var (meanX, meanY) = (sumX / Scalars.Of(count), sumY / Scalars.Of(count));
+        var covariance = (gram / Scalars.Of(count)) - outer(meanX, meanX);
+        var both = (cross / Scalars.Of(count)) - outer(meanX, meanY);
         var solved = linalg.solve(Regularised(covariance, Ridge), both);
-        var variance = ((squareY / count) - meanY.pow(Scalars.Of(2))).sum().item<double>();
+        var variance = ((squareY / Scalars.Of(count)) - meanY.pow(Scalars.Of(2))).sum().item<double>();
         var left = variance - (2 * (solved * both).sum().item<double>()) + (solved * covariance.mm(solved)).sum().item<double>();
         var bias = meanY - solved.t().mv(meanX);
         return (solved.t().contiguous().to(ScalarType.Float32).to(device), bias.to(ScalarType.Float32).to(device), variance > 0 ? 1 - (left / variance) : 1);
@@ -294,9 +294,9 @@ public sealed class RecordedNetwork : INetwork
 
         var count = tensor(counts).unsqueeze(1);
         var means = sums / count.clamp_min(Scalars.Of(1));
-        var within = (gram - (means * count).t().mm(means)) / total;
+        var within = (gram - (means * count).t().mm(means)) / Scalars.Of(total);
         var weight = linalg.solve(Regularised(within, Shrinkage), means.t()).t().contiguous();
-        var bias = (count.squeeze(1).clamp_min(Scalars.Of(0.5)) / total).log() - (0.5 * (weight * means).sum(1));
+        var bias = (count.squeeze(1).clamp_min(Scalars.Of(0.5)) / Scalars.Of(total)).log() - (Scalars.Of(0.5) * (weight * means).sum(1));
         return (weight.to(ScalarType.Float32).to(device), bias.to(ScalarType.Float32).to(device));
     }
 
@@ -304,7 +304,7 @@ public sealed class RecordedNetwork : INetwork
     {
         var c = covariance.shape[0];
         var scale = Math.Max(covariance.diagonal().mean().item<double>(), 1e-12);
-        return covariance.add((eye(c, c, ScalarType.Float64) * (share * scale)), Scalars.One);
+        return covariance.add(eye(c, c, ScalarType.Float64) * Scalars.Of(share * scale), Scalars.One);
     }
 
     private void Require(string layer)

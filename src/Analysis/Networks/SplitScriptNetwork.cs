@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Analysis.Imaging;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -256,8 +257,8 @@ internal sealed class SplitScriptNetwork : INetwork
         // Also away from what the backbone gives, so that a rectification in the head does not go unnoticed.
         foreach (var factor in new[] { 1f, -2f })
         {
-            using var scaled = activation * factor;
-            using var expected = nn.functional.linear(pooled * factor, matrix, shift);
+            using var scaled = activation * Scalars.Of(factor);
+            using var expected = nn.functional.linear(pooled * Scalars.Of(factor), matrix, shift);
             using var actual = head.call(scaled);
             if ((expected - actual).abs().max().cpu().item<float>() > Tolerance * (1 + actual.abs().max().cpu().item<float>()))
             {

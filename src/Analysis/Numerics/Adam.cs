@@ -38,7 +38,7 @@ public sealed class Adam : IDisposable
         var factor = 1.0;
         if (double.IsFinite(clip))
         {
-            var norm = Math.Sqrt(gradients.Sum(g => g.square().sum(ScalarType.Float64).item<double>()));
+            var norm = Math.Sqrt(gradients.Sum(g => g.pow(Scalars.Of(2)).sum(ScalarType.Float64).item<double>()));
             factor = norm > clip ? clip / norm : 1;
         }
 
@@ -50,7 +50,7 @@ public sealed class Adam : IDisposable
             var gradient = factor < 1 ? gradients[i].mul_(Scalars.Of(factor)) : gradients[i];
             _first[i].mul_(Scalars.Of(Beta1)).add_(gradient, alpha: Scalars.Of(1 - Beta1));
             _second[i].mul_(Scalars.Of(Beta2)).addcmul_(gradient, gradient, value: Scalars.Of(1 - Beta2));
-            _parameters[i].addcdiv_(_first[i], _second[i].sqrt().div_(Scalars.Of(root)).add_(Scalars.Of(Epsilon)), value: Scalars.Of(-step));
+            _parameters[i].addcdiv_(_first[i], _second[i].sqrt().div_(Scalars.Of(root)).add_(Scalars.Of(Epsilon), Scalars.One), value: Scalars.Of(-step));
         }
     }
 

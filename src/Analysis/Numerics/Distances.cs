@@ -142,7 +142,7 @@ public static class NearestNeighbours
         static T[] Host<T>(Tensor rows, double scale, ScalarType type)
             where T : unmanaged
         {
-            using var host = (scale == 1 ? rows : rows * scale).to(type).contiguous();
+            using var host = (scale == 1 ? rows : rows * Scalars.Of(scale)).to(type).contiguous();
             return host.data<T>().ToArray();
         }
     }

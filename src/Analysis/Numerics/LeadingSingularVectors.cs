@@ -81,8 +81,8 @@ internal static class LeadingSingularVectors
         if (mean is not null)
         {
             var means = vectors.mv(mean);
-            var deviation = ((values * values / rows) - (means * means)).clamp(min: Scalars.Of(0)).sqrt();
-            sign = torch.where(means.abs() <= deviation * 1e-9, largest, means.sign());
+            var deviation = ((values * values / Scalars.Of(rows)) - (means * means)).clamp(min: Scalars.Of(0)).sqrt();
+            sign = torch.where(means.abs() <= deviation * Scalars.Of(1e-9), largest, means.sign());
         }
 
         return (vectors * torch.where(sign == Scalars.Of(0), torch.ones_like(sign), sign).unsqueeze(1)).MoveToOuterDisposeScope();

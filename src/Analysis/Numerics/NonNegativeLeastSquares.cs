@@ -96,9 +96,9 @@ public static class NonNegativeLeastSquares
         var k = v.shape[0];
         var active = (codes.detach() > Scalars.Of(0)).to(ScalarType.Float64);
         var identity = torch.eye(k, k, ScalarType.Float64, codes.device);
-        var gram = v.mm(v.t()).add((identity * ridge), Scalars.One);
+        var gram = v.mm(v.t()).add(identity * Scalars.Of(ridge), Scalars.One);
         var mask = active.unsqueeze(2) * active.unsqueeze(1);
-        var restricted = (gram * mask).add(torch.diag_embed(1 - active), Scalars.One);
+        var restricted = (gram * mask).add(torch.diag_embed(Scalars.Of(1) - active), Scalars.One);
         return (torch.linalg.solve(restricted, identity.expand(codes.shape[0], k, k)) * active.unsqueeze(2), active);
     }
 

@@ -71,7 +71,7 @@ public sealed class SingularDirections : IDisposable
         RequireRank(rank);
         vectors = vectors.narrow(0, 0, rank).contiguous();
         var values = eigenvalues.narrow(0, 0, rank).sqrt();
-        var means = vectors.mv(moments.Sum) / moments.Count;
+        var means = vectors.mv(moments.Sum) / Scalars.Of(moments.Count);
         return new SingularDirections(values, Orient(vectors, means, values, moments.Count), moments.Count);
     }
 
@@ -120,9 +120,9 @@ public sealed class SingularDirections : IDisposable
     private static Tensor Orient(Tensor vectors, Tensor means, Tensor values, long count)
     {
         // Var = S²/N − mean² needs no second pass over the rows.
-        var deviation = ((values * values / count) - (means * means)).clamp(min: Scalars.Of(0)).sqrt();
+        var deviation = ((values * values / Scalars.Of(count)) - (means * means)).clamp(min: Scalars.Of(0)).sqrt();
         var largest = vectors.gather(1, vectors.abs().argmax(1, keepdim: true)).squeeze(1);
-        var sign = torch.where(means.abs() < deviation * 1e-9, largest.sign(), means.sign());
+        var sign = torch.where(means.abs() < deviation * Scalars.Of(1e-9), largest.sign(), means.sign());
         return vectors * torch.where(sign == Scalars.Of(0), torch.ones_like(sign), sign).unsqueeze(1);
     }
 }

@@ -60,14 +60,14 @@ public static class ClassDistances
         using var scope = torch.NewDisposeScope();
         var m = centred.shape[0];
         var d = centred.shape[1];
-        var covariance = centred.t().mm(centred) / m;
+        var covariance = centred.t().mm(centred) / Scalars.Of(m);
         var mean = covariance.trace().item<double>() / d;
         var identity = torch.eye(d, dtype: ScalarType.Float64, device: centred.device);
-        var dispersion = (covariance - (identity * mean)).pow(Scalars.Of(2)).sum().item<double>() / d;
+        var dispersion = (covariance - (identity * Scalars.Of(mean))).pow(Scalars.Of(2)).sum().item<double>() / d;
         var squares = centred.pow(Scalars.Of(2));
-        var error = ((squares.t().mm(squares) / m) - covariance.pow(Scalars.Of(2))).sum().item<double>() / ((double)m * d);
+        var error = ((squares.t().mm(squares) / Scalars.Of(m)) - covariance.pow(Scalars.Of(2))).sum().item<double>() / ((double)m * d);
         var shrinkage = dispersion > 0 ? Math.Clamp(error, 0, dispersion) / dispersion : 0;
-        var shrunk = (covariance * (1 - shrinkage)).add((identity * (shrinkage * mean)), Scalars.One);
+        var shrunk = (covariance * Scalars.Of(1 - shrinkage)).add(identity * Scalars.Of(shrinkage * mean), Scalars.One);
         return (shrunk.MoveToOuterDisposeScope(), shrinkage);
     }
 
@@ -154,7 +154,7 @@ public static class ClassDistances
     {
         // A class of equal samples has no spread at all; a tiny ridge keeps the factor defined and all distances at 0.
         var ridge = Math.Max(covariance.trace().item<double>() / covariance.shape[0] * 1e-12, 1e-300);
-        var factor = torch.linalg.cholesky(covariance.add((torch.eye(covariance.shape[0], dtype: ScalarType.Float64, device: covariance.device) * ridge), Scalars.One));
+        var factor = torch.linalg.cholesky(covariance.add(torch.eye(covariance.shape[0], dtype: ScalarType.Float64, device: covariance.device) * Scalars.Of(ridge), Scalars.One));
         return torch.linalg.solve(factor, centred.t()).t();
     }
 

@@ -45,13 +45,13 @@ public sealed record GaussianMixture(double[] Weights, DenseMatrix Means, IReadO
             var bound = density.mean().item<double>();
 
             // A component may lose all its samples; the constant keeps the division defined.
-            var mass = responsibility.sum([0L]) + (10 * 2.220446049250313e-16);
+            var mass = responsibility.sum([0L]).add(Scalars.Of(10 * 2.220446049250313e-16), Scalars.One);
             centre = (responsibility.t().mm(x) / mass.unsqueeze(1)).MoveToOuterDisposeScope();
             for (var c = 0; c < g; c++)
             {
                 var y = x - centre[c].unsqueeze(0);
                 var spread = (responsibility.select(1, c).unsqueeze(1) * y).t().mm(y) / mass[c];
-                covariance[c] = (spread.add((identity * regularization), Scalars.One)).MoveToOuterDisposeScope();
+                covariance[c] = spread.add(identity * Scalars.Of(regularization), Scalars.One).MoveToOuterDisposeScope();
             }
 
             weight = (mass / mass.sum()).data<double>().ToArray();
@@ -110,7 +110,7 @@ public sealed record GaussianMixture(double[] Weights, DenseMatrix Means, IReadO
             var factor = torch.linalg.cholesky(covariances[c]);
             var y = torch.linalg.solve(factor, (x - means[c].unsqueeze(0)).t());
             var determinant = factor.diagonal().log().sum().item<double>();
-            columns.Add((y.pow(Scalars.Of(2)).sum([0L]) * -0.5) + (Math.Log(weight[c]) - determinant - (0.5 * d * Math.Log(2 * Math.PI))));
+            columns.Add((y.pow(Scalars.Of(2)).sum([0L]) * Scalars.Of(-0.5)).add(Scalars.Of(Math.Log(weight[c]) - determinant - (0.5 * d * Math.Log(2 * Math.PI))), Scalars.One));
         }
 
         return torch.stack(columns, 1);

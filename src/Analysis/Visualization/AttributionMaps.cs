@@ -63,7 +63,7 @@ public static class AttributionMaps
             var (c, h, w) = (activation.shape[1], activation.shape[2], activation.shape[3]);
             var positions = activation.detach().to(ScalarType.Float64).permute(0, 2, 3, 1).reshape(-1, c);
             var gradient = encoder.ByPositions ? encoder.Gradient(positions, concept) : encoder.Gradient(positions.mean([0L], keepdim: true), concept).expand(h * w, c);
-            weights = (gradient / (h * w)).reshape(1, h, w, c).permute(0, 3, 1, 2).to(activation.dtype).contiguous();
+            weights = (gradient / Scalars.Of(h * w)).reshape(1, h, w, c).permute(0, 3, 1, 2).to(activation.dtype).contiguous();
         }
 
         autograd.backward([(activation * weights).sum()], inputs: [leaf]);

@@ -83,7 +83,7 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         var half = (options.Size / 2) + 1;
         var free = (options.Maco
             ? randn([3, options.Size, half], generator: random)
-            : randn([2, 3, options.Size, half], generator: random) * 0.01).to(device).detach();
+            : randn([2, 3, options.Size, half], generator: random) * Scalars.Of(0.01)).to(device).detach();
         var spectrum = magnitude?.to(ScalarType.Float32).to(device);
         var scale = options.Maco ? null : ImageParametrization.FrequencyScale(options.Size, 1, device);
         var weight = zeros([options.Size, options.Size], ScalarType.Float64);
@@ -147,16 +147,16 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     {
         var share = options.Steps == 1 ? 1 : (step - 1.0) / (options.Steps - 1);
         var mean = FirstSide + ((LastSide - FirstSide) * share);
-        var centre = (randn([options.Crops, 2], generator: random) * CentreSpread) + 0.5;
-        var side = ((randn([options.Crops, 1], generator: random) * SideSpread) + mean).clamp(Scalars.Of(LeastSide), Scalars.Of(1.0));
-        return cat([centre - (side / 2), centre.add((side / 2), Scalars.One)], 1);
+        var centre = (randn([options.Crops, 2], generator: random) * Scalars.Of(CentreSpread)).add(Scalars.Of(0.5), Scalars.One);
+        var side = ((randn([options.Crops, 1], generator: random) * Scalars.Of(SideSpread)).add(Scalars.Of(mean), Scalars.One)).clamp(Scalars.Of(LeastSide), Scalars.Of(1.0));
+        return cat([centre - (side / Scalars.Of(2)), centre.add(side / Scalars.Of(2), Scalars.One)], 1);
     }
 
     private Tensor Parts(Tensor image, int step, Generator random)
     {
         var boxes = Boxes(step, random);
         var parts = Resample(image.unsqueeze(0).expand(options.Crops, 3, options.Size, options.Size), boxes);
-        var noise = (randn(parts.shape, generator: random) * NormalNoise).add((((rand(parts.shape, generator: random) * 2) - 1) * UniformNoise), Scalars.One);
+        var noise = (randn(parts.shape, generator: random) * Scalars.Of(NormalNoise)).add(((rand(parts.shape, generator: random) * Scalars.Of(2)) - Scalars.Of(1)) * Scalars.Of(UniformNoise), Scalars.One);
         return Prepare(parts.add(noise.to(image.device), Scalars.One));
     }
 
@@ -176,12 +176,12 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
         using var quiet = no_grad();
         var from = boxes.select(1, axis).unsqueeze(1);
         var to = boxes.select(1, axis + 2).unsqueeze(1);
-        var centres = (arange(Scalars.Of(output), ScalarType.Float32).unsqueeze(0) + 0.5) / output;
-        var at = ((from.add(((to - from) * centres), Scalars.One)) * input) - 0.5;
+        var centres = arange(Scalars.Of(0), Scalars.Of(output), Scalars.One, ScalarType.Float32).unsqueeze(0).add(Scalars.Of(0.5), Scalars.One) / Scalars.Of(output);
+        var at = (from.add((to - from) * centres, Scalars.One) * Scalars.Of(input)) - Scalars.Of(0.5);
         // A part with fewer pixels than the output is interpolated; one with more is averaged over the pixels that each output covers.
-        var reach = ((to - from) * input / output).clamp_min(Scalars.Of(1)).unsqueeze(2);
-        var distance = (arange(Scalars.Of(input), ScalarType.Float32).view(1, 1, input) - at.unsqueeze(2)).abs() / reach;
-        var weights = (1 - distance).clamp_min(Scalars.Of(0));
+        var reach = ((to - from) * Scalars.Of(input) / Scalars.Of(output)).clamp_min(Scalars.Of(1)).unsqueeze(2);
+        var distance = (arange(Scalars.Of(0), Scalars.Of(input), Scalars.One, ScalarType.Float32).view(1, 1, input) - at.unsqueeze(2)).abs() / reach;
+        var weights = (Scalars.Of(1) - distance).clamp_min(Scalars.Of(0));
         var inside = at.ge(Scalars.Of(-0.5)).logical_and(at.le(Scalars.Of(input - 0.5))).unsqueeze(2);
         return (weights / where(inside, weights.sum(2, keepdim: true), reach)).MoveToOuterDisposeScope();
     }
@@ -190,7 +190,7 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     {
         var mean = tensor(network.Preprocessing.Mean.ToArray(), device: parts.device).view(1, 3, 1, 1);
         var std = tensor(network.Preprocessing.Std.ToArray(), device: parts.device).view(1, 3, 1, 1);
-        return (((parts + 1) / 2) - mean) / std;
+        return ((parts.add(Scalars.Of(1), Scalars.One) / Scalars.Of(2)) - mean) / std;
     }
 
     private Tensor Pooled(Tensor batch)
@@ -203,8 +203,8 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     {
         var activation = Pooled(batch) - origin;
         var dot = activation.mv(direction);
-        var cosine = dot / (activation.square().sum(1).sqrt() + 1e-6);
-        return (dot * cosine.clamp_min(Scalars.Of(LeastCosine)).square()).mean();
+        var cosine = dot / activation.pow(Scalars.Of(2)).sum(1).sqrt().add(Scalars.Of(1e-6), Scalars.One);
+        return (dot * cosine.clamp_min(Scalars.Of(LeastCosine)).pow(Scalars.Of(2))).mean();
     }
 
     private Tensor Direction(Device device)
@@ -223,7 +223,7 @@ public sealed class ConceptImage(INetwork network, string layer, ReadOnlyMemory<
     {
         using var quiet = no_grad();
         var image = options.Maco ? ImageParametrization.Maco(spectrum!, free) : ImageParametrization.Fourier(free, scale!);
-        var pixels = ((image + 1) / 2).permute(1, 2, 0).contiguous().cpu();
+        var pixels = (image.add(Scalars.Of(1), Scalars.One) / Scalars.Of(2)).permute(1, 2, 0).contiguous().cpu();
         return new ConceptImageState(step, objective, pixels.data<float>().ToArray(), weight.to(ScalarType.Float32).contiguous().data<float>().ToArray());
     }
 }

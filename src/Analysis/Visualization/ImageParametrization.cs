@@ -32,7 +32,7 @@ public static class ImageParametrization
     {
         var angle = Standardise(phase);
         var buffer = fft.irfft2(complex(magnitude * angle.cos(), magnitude * angle.sin()), [magnitude.shape[1], magnitude.shape[1]]);
-        return (Correlate(Standardise(buffer)).sigmoid() * 2) - 1;
+        return (Correlate(Standardise(buffer)).sigmoid() * Scalars.Of(2)) - Scalars.Of(1);
     }
 
     /// <summary>Fourier: free coefficients times the scale of their frequency.</summary>
@@ -41,8 +41,8 @@ public static class ImageParametrization
     public static Tensor Fourier(Tensor coefficients, Tensor scale)
     {
         var scaled = coefficients * scale;
-        var buffer = fft.irfft2(complex(scaled[0], scaled[1]), [scale.shape[0], scale.shape[0]]) / 4;
-        return (Correlate(buffer).sigmoid() * 2) - 1;
+        var buffer = fft.irfft2(complex(scaled[0], scaled[1]), [scale.shape[0], scale.shape[0]]) / Scalars.Of(4);
+        return (Correlate(buffer).sigmoid() * Scalars.Of(2)) - Scalars.Of(1);
     }
 
     /// <summary>Scale of each frequency: √(S·S) / max(frequency, 1/S)^decay.</summary>
@@ -51,7 +51,7 @@ public static class ImageParametrization
     /// <param name="device">Where it is needed.</param>
     /// <returns>S×(S/2+1) float32.</returns>
     public static Tensor FrequencyScale(int size, double decay, Device device) =>
-        (size / Frequencies(size).clamp_min(Scalars.Of(1.0 / size)).pow(Scalars.Of(decay))).to(ScalarType.Float32).to(device);
+        (Scalars.Of(size) / Frequencies(size).clamp_min(Scalars.Of(1.0 / size)).pow(Scalars.Of(decay))).to(ScalarType.Float32).to(device);
 
     /// <summary>Radial frequency in cycles a pixel of the entries of a real spectrum, S×(S/2+1) float64.</summary>
     public static Tensor Frequencies(int size)
@@ -59,7 +59,7 @@ public static class ImageParametrization
         using var scope = NewDisposeScope();
         var rows = fft.fftfreq(size, dtype: ScalarType.Float64).unsqueeze(1);
         var columns = fft.rfftfreq(size, dtype: ScalarType.Float64).unsqueeze(0);
-        return ((rows * rows).add((columns * columns), Scalars.One)).sqrt().MoveToOuterDisposeScope();
+        return ((rows * rows).add(columns * columns, Scalars.One)).sqrt().MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -72,7 +72,7 @@ public static class ImageParametrization
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var limited = images.clamp(Scalars.Of(1.0 / 512), Scalars.Of(511.0 / 512));
-        var logits = (limited / (1 - limited)).log();
+        var logits = (limited / (Scalars.Of(1) - limited)).log();
         var inverse = linalg.inv(Colours(ScalarType.Float64, CPU)).to(images.dtype).to(images.device);
         return einsum("nchw,cd->ndhw", logits, inverse).MoveToOuterDisposeScope();
     }
@@ -91,5 +91,5 @@ public static class ImageParametrization
 
     private static Tensor Colours(ScalarType type, Device device) => tensor(ColourMatrix).to(type).to(device);
 
-    private static Tensor Standardise(Tensor values) => (values - values.mean()) / (values.std(unbiased: false) + Tiny);
+    private static Tensor Standardise(Tensor values) => (values - values.mean()) / values.std(unbiased: false).add(Scalars.Of(Tiny), Scalars.One);
 }

@@ -60,7 +60,7 @@ public static class ImageSpectrum
             throw new AnalysisException($"None of {count} images of {dataset.Name} can be read.", "Check that the images are where they were, or use the method 'fourier', which needs none.");
         }
 
-        var magnitude = (sum / read).to(ScalarType.Float32);
+        var magnitude = (sum / Scalars.Of(read)).to(ScalarType.Float32);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);

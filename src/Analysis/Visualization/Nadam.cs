@@ -35,8 +35,8 @@ internal sealed class Nadam(double rate) : IDisposable
         _second ??= zeros_like(gradient).DetachFromDisposeScope();
         _first.mul_(Scalars.Of(Beta1)).add_(gradient, alpha: Scalars.Of(1 - Beta1));
         _second.mul_(Scalars.Of(Beta2)).addcmul_(gradient, gradient, Scalars.Of(1 - Beta2));
-        var direction = (_first * (next / (1 - (_product * next)))).add((gradient * ((1 - now) / (1 - _product))), Scalars.One);
-        var scale = (_second / (1 - Math.Pow(Beta2, _step))).sqrt() + Epsilon;
+        var direction = (_first * Scalars.Of(next / (1 - (_product * next)))).add(gradient * Scalars.Of((1 - now) / (1 - _product)), Scalars.One);
+        var scale = (_second / Scalars.Of(1 - Math.Pow(Beta2, _step))).sqrt().add(Scalars.Of(Epsilon), Scalars.One);
         values.add_(direction / scale, alpha: Scalars.Of(rate));
     }
 

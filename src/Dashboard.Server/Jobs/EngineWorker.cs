@@ -137,9 +137,14 @@ internal sealed class EngineWorker(string host, string secret, Engine engine)
         catch (Exception fault)
         {
             execution.OnLog(fault.ToString());
-            execution.End(WorkOutcome.Failed, Disk.IsFull(fault)
-                ? "The disk is full. What is done is kept: free some space and resume."
-                : $"The engine met an unexpected fault: {fault.Message} The log has the details; resume to try again.");
+            if (Disk.IsFull(fault))
+            {
+                execution.End(WorkOutcome.Failed, "The disk is full. What is done is kept: free some space and resume.");
+            }
+            else
+            {
+                execution.End(WorkOutcome.Faulted, $"The engine met an unexpected fault: {fault.Message} The log has the details.");
+            }
         }
     }
 

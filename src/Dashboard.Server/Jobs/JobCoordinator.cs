@@ -208,6 +208,11 @@ internal sealed class JobCoordinator(
                 case { Outcome: WorkOutcome.Failed, Message: var message }:
                     await job.EndAsync(AnalysisState.Failed, message, stopping);
                     break;
+                case { Outcome: WorkOutcome.Faulted, Message: var fault }:
+                    // What the fault left behind in the process is unknown.
+                    supervisor.Abandon(supervisor.Current);
+                    await RetryOrFailAsync(job, fault, stopping);
+                    break;
                 case { Message: var death }:
                     await RetryOrFailAsync(job, death, stopping);
                     break;

@@ -36,6 +36,9 @@ public enum WorkOutcome
 
     /// <summary>Ended with a message; trying again would not help.</summary>
     Failed,
+
+    /// <summary>Ended with an exception that nobody foresaw: treated as a death of the engine, and so tried once more in a new process.</summary>
+    Faulted,
 }
 
 /// <summary>What the host calls on the engine worker.</summary>

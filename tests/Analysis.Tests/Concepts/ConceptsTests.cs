@@ -66,7 +66,7 @@ public sealed class ConceptsTests
     public void RefinementOfAFewImagesGivesNothing(int images)
     {
         using var scope = torch.NewDisposeScope();
-        var result = ConceptRefinement.Refine(torch.rand(images, 4), torch.ones(4) / 2);
+        var result = ConceptRefinement.Refine(torch.rand(images, 4), torch.ones(4) / Scalars.Of(2));
         Assert.Empty(result.Concepts);
         Assert.Equal(images, result.TopIndex.Length);
     }
@@ -75,7 +75,7 @@ public sealed class ConceptsTests
     public void EqualImagesAreOneConcept()
     {
         using var scope = torch.NewDisposeScope();
-        var concept = Assert.Single(ConceptRefinement.Refine(torch.ones(30, 4), torch.ones(4) / 2).Concepts);
+        var concept = Assert.Single(ConceptRefinement.Refine(torch.ones(30, 4), torch.ones(4) / Scalars.Of(2)).Concepts);
         Assert.Equal(30, concept.Members.Length);
         Assert.All(concept.Contrast, v => Assert.Equal(0, v));
     }
@@ -170,7 +170,7 @@ public sealed class ConceptsTests
             group[i] = i % 2;
             var corner = group[i] == 0 ? 0 : Side / 2;
             activations[i].narrow(1, corner, Side / 2).narrow(2, corner, Side / 2).add_(
-                patterns[group[i]].view(Channels, 1, 1) * ((group[i] == 0 ? 6 : 2) + (i % 5 * 0.2)), Scalars.One);
+                patterns[group[i]].view(Channels, 1, 1) * Scalars.Of((group[i] == 0 ? 6 : 2) + (i % 5 * 0.2)), Scalars.One);
         }
 
         var weights = torch.stack([patterns[0], patterns[1]]);

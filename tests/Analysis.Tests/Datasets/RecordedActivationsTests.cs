@@ -61,7 +61,7 @@ public sealed class RecordedActivationsTests : IDisposable
     public void Safetensors_give_the_same_rows_with_names_from_their_header()
     {
         var path = _folder["a.safetensors"];
-        using (var values = arange(Scalars.Of(8), ScalarType.Float32).view(4, 2))
+        using (var values = arange(Scalars.Of(0), Scalars.Of(8), Scalars.One, ScalarType.Float32).view(4, 2))
         using (var half = values.to(ScalarType.Float16))
         {
             SafetensorsTensors.Save(path, [("activations", half)], new Dictionary<string, string> { ["paths"] = """["d","c","b","a"]""", ["labels"] = """["x","y","x","y"]""", ["layer"] = "encoder.3" });

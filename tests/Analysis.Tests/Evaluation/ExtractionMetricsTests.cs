@@ -231,7 +231,7 @@ public sealed class ExtractionMetricsTests
         {
             var turn = (int)(Math.Abs(rows.sum().ToDouble()) * 1000) % options.Components;
             var axes = Enumerable.Range(0, options.Components).Select(i => (i + turn) % options.Components).ToArray();
-            return new Directions(torch.eye(rows.shape[1], dtype: ScalarType.Float64).index_select(0, torch.tensor(axes, ScalarType.Int64)) * (turn % 2 == 0 ? 1 : -1));
+            return new Directions(torch.eye(rows.shape[1], dtype: ScalarType.Float64).index_select(0, torch.tensor(axes, ScalarType.Int64)) * Scalars.Of(turn % 2 == 0 ? 1 : -1));
         }
 
         public Factors Restore(IReadOnlyDictionary<string, Tensor> state) => new Directions(state["vectors"]);

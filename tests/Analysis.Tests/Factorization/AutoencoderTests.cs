@@ -59,7 +59,7 @@ public sealed class AutoencoderTests
         var without = SparseAutoencoder.Run(x, weights, new AutoencoderLoss { Activation = SparseActivation.Relu });
         var with = SparseAutoencoder.Run(x, weights, new AutoencoderLoss { Activation = SparseActivation.Relu, Reanimation = 0.3 });
         MadeRows.Equal(torch.tensor([0.0, -0.3 / 3, 0]), with.Gradients[1] - without.Gradients[1], 1e-12);
-        var pre = (x.mv(weights.Encoder[1]) - 100).mean().item<double>();
+        var pre = (x.mv(weights.Encoder[1]) - Scalars.Of(100)).mean().item<double>();
         Assert.Equal(without.Loss - (0.3 * pre / 3), with.Loss, 9);
     }
 
@@ -96,7 +96,7 @@ public sealed class AutoencoderTests
 
         // More features than columns, three at a time.
         var planted = MadeRows.Vectors(32, 24, seed: 1);
-        var rows = (MadeRows.SparseCodes(4000, 32, 3, seed: 2).mm(planted).add((0.02 * MadeRows.Normal(4000, 24, seed: 3)), Scalars.One) + 0.5).to(ScalarType.Float32);
+        var rows = MadeRows.SparseCodes(4000, 32, 3, seed: 2).mm(planted).add(Scalars.Of(0.02) * MadeRows.Normal(4000, 24, seed: 3), Scalars.One).add(Scalars.Of(0.5), Scalars.One).to(ScalarType.Float32);
         using var factors = (AutoencoderFactors)Method(name).Fit(rows, Options(name, 32));
         var found = MadeRows.Found(planted, factors.Vectors.to(ScalarType.Float64));
         var codes = factors.Encode(rows);
@@ -114,7 +114,7 @@ public sealed class AutoencoderTests
     public void EqualSeedsGiveEqualResultsAndStateRestores(string name)
     {
         using var scope = torch.NewDisposeScope();
-        var rows = MadeRows.SparseCodes(5000, 12, 2, seed: 1).mm(MadeRows.Vectors(12, 10, seed: 2)).to(ScalarType.Float32) * 7;
+        var rows = MadeRows.SparseCodes(5000, 12, 2, seed: 1).mm(MadeRows.Vectors(12, 10, seed: 2)).to(ScalarType.Float32) * Scalars.Of(7);
         var options = Options(name, 12) with { MaximumIterations = 3 };
         using var first = Method(name).Fit(rows, options);
         using var second = Method(name).Fit(rows, options);
@@ -127,8 +127,8 @@ public sealed class AutoencoderTests
         Assert.Equal(3, first.Iterations);
 
         // Rows and codes are in the same units.
-        using var tenfold = Method(name).Fit(rows * 8, options);
-        MadeRows.Equal(first.Encode(rows) * 8, tenfold.Encode(rows * 8), 0.02);
+        using var tenfold = Method(name).Fit(rows * Scalars.Of(8), options);
+        MadeRows.Equal(first.Encode(rows) * Scalars.Of(8), tenfold.Encode(rows * Scalars.Of(8)), 0.02);
     }
 
     [Theory]

@@ -23,7 +23,7 @@ public sealed class DictionaryFactorizationTests
 
         // More atoms than columns: no orthogonal method can find them.
         var planted = MadeRows.Vectors(24, 16, seed: 1);
-        var rows = (MadeRows.SparseCodes(n, 24, 3, seed: 2, signed).mm(planted).add((0.01 * MadeRows.Normal(n, 16, seed: 3)), Scalars.One)).to(ScalarType.Float32);
+        var rows = MadeRows.SparseCodes(n, 24, 3, seed: 2, signed).mm(planted).add(Scalars.Of(0.01) * MadeRows.Normal(n, 16, seed: 3), Scalars.One).to(ScalarType.Float32);
         using var factors = _method.Fit(rows, Options(24, ("positive", signed ? 0 : 1), ("active", active)));
         var found = MadeRows.Found(planted, factors.Vectors.to(ScalarType.Float64), ignoreSign: signed);
         Assert.True(found > 0.95, $"mean matched cosine {found}");

@@ -75,7 +75,7 @@ public sealed class FactorizationGoldenTests
         using var factors = (ProjectionFactors)new PcaFactorization().Fit(x, new FactorizationOptions { Components = expected.Rows });
         Close.Absolute(golden.Doubles("mean"), Close.Values(factors.Offset!), 1e-9, "mean");
         Close.Relative(golden.Doubles("singular_values"), Close.Values(factors.SingularValues), 1e-9, "singular_values");
-        var variance = factors.SingularValues.pow(Scalars.Of(2)) / (x.shape[0] - 1);
+        var variance = factors.SingularValues.pow(Scalars.Of(2)) / Scalars.Of(x.shape[0] - 1);
         Close.Relative(golden.Doubles("explained_variance"), Close.Values(variance), 1e-9, "explained_variance");
         var total = x.var(0).sum();
         Close.Relative(golden.Doubles("explained_variance_ratio"), Close.Values(variance / total), 1e-9, "explained_variance_ratio");
@@ -197,7 +197,7 @@ public sealed class FactorizationGoldenTests
         Assert.Equal(golden.Bools("active"), (u > Scalars.Of(0)).data<bool>().ToArray());
         var jacobian = NonNegativeLeastSquares.Jacobian(u, v);
         Close.Absolute(golden.Doubles("jacobian"), Close.Values(jacobian), 1e-7, "jacobian");
-        var weights = arange(Scalars.Of(u.numel()), ScalarType.Float64).reshape(u.shape).sin();
+        var weights = arange(Scalars.Of(0), Scalars.Of(u.numel()), Scalars.One, ScalarType.Float64).reshape(u.shape).sin();
         var product = einsum("nk,nkp->np", weights, golden.Tensor("jacobian"));
         Close.Absolute(Close.Values(product), Close.Values(NonNegativeLeastSquares.VectorJacobian(u, v, weights)), 1e-7, "vector-jacobian");
     }

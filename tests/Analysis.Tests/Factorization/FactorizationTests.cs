@@ -108,8 +108,8 @@ public sealed class FactorizationTests
         using var random = new Generator(3);
         var (basis, _) = linalg.qr(randn([30, 4], ScalarType.Float64, generator: random));
         var strength = tensor(new[] { 8.0, 5, 3, 2 });
-        var offset = method == "pca" ? randn([30], ScalarType.Float64, generator: random) * 10 : zeros([30], ScalarType.Float64);
-        var a = ((randn([500, 4], ScalarType.Float64, generator: random) * strength).mm(basis.t()).add((randn([500, 30], ScalarType.Float64, generator: random) * 0.05), Scalars.One)).add(offset, Scalars.One);
+        var offset = method == "pca" ? randn([30], ScalarType.Float64, generator: random) * Scalars.Of(10) : zeros([30], ScalarType.Float64);
+        var a = ((randn([500, 4], ScalarType.Float64, generator: random) * strength).mm(basis.t()).add(randn([500, 30], ScalarType.Float64, generator: random) * Scalars.Of(0.05), Scalars.One)).add(offset, Scalars.One);
         using var factors = FactorizationCatalogue.Get(method).Fit(a, new FactorizationOptions { Components = 4 });
         var span = basis.t().mm(factors.Vectors.t());
         Assert.True((span.mm(span.t()) - eye(4, 4, ScalarType.Float64)).abs().max().item<double>() < 1e-3);
@@ -127,9 +127,9 @@ public sealed class FactorizationTests
         foreach (var (n, p) in new[] { (1200L, 300L), (300L, 1200L) })
         {
             // Singular values that fall by a tenth each keep every vector determined.
-            var decay = pow(0.9, arange(Scalars.Of(60), ScalarType.Float64));
+            var decay = pow(0.9, arange(Scalars.Of(0), Scalars.Of(60), Scalars.One, ScalarType.Float64));
             var a = (randn([n, 60], ScalarType.Float64, generator: random) * decay).mm(randn([60, p], ScalarType.Float64, generator: random));
-            a = a.add((randn([n, p], ScalarType.Float64, generator: random) * 1e-3), Scalars.One) + 0.2;
+            a = a.add(randn([n, p], ScalarType.Float64, generator: random) * Scalars.Of(1e-3), Scalars.One).add(Scalars.Of(0.2), Scalars.One);
             foreach (var centred in new[] { false, true })
             {
                 var mean = a.mean([0L]);
@@ -152,7 +152,7 @@ public sealed class FactorizationTests
         using var random = new Generator(7);
 
         // Overlapping groups and duplicated rows: many close decisions and exact ties.
-        var a = randn([6000, 37], ScalarType.Float64, generator: random).add((randn([12, 37], ScalarType.Float64, generator: random).index_select(0, arange(Scalars.Of(6000)) % 12) * 0.7), Scalars.One);
+        var a = randn([6000, 37], ScalarType.Float64, generator: random).add((randn([12, 37], ScalarType.Float64, generator: random).index_select(0, arange(Scalars.Of(0), Scalars.Of(6000), Scalars.One) % Scalars.Of(12)) * Scalars.Of(0.7)), Scalars.One);
         a = cat([a, a.narrow(0, 0, 500)]).to(type).contiguous();
         var initial = DenseMatrix.FromTensor(a.narrow(0, 100, 20));
         var expected = PlainLloyd(DenseMatrix.FromTensor(a), initial, 25);
@@ -199,7 +199,7 @@ public sealed class FactorizationTests
         var codes = factors.Encode(a);
         Assert.Equal(1, codes.sum(1).min().item<double>());
         Assert.Equal(600, codes.count_nonzero().item<long>());
-        var planted = arange(Scalars.Of(600)) % 8;
+        var planted = arange(Scalars.Of(0), Scalars.Of(600), Scalars.One) % Scalars.Of(8);
         var found = codes.argmax(1);
         for (var g = 0; g < 8; g++)
         {
@@ -380,7 +380,7 @@ public sealed class FactorizationTests
 
         v = NonNegativeFactors.UnitRows(v);
         var u = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < Scalars.Of(0.4)).to(ScalarType.Float64);
-        var a = u.mm(v).add((rand([n, p], ScalarType.Float64, generator: random) * noise), Scalars.One);
+        var a = u.mm(v).add(rand([n, p], ScalarType.Float64, generator: random) * Scalars.Of(noise), Scalars.One);
         return (a.to(type).MoveToOuterDisposeScope(), v.to(type).MoveToOuterDisposeScope());
     }
 
@@ -390,9 +390,9 @@ public sealed class FactorizationTests
         using var scope = NewDisposeScope();
         using var random = new Generator(21);
         var v = NonNegativeFactors.UnitRows(randn([k, p], ScalarType.Float64, generator: random));
-        var lead = eye(k, k, ScalarType.Float64).index_select(0, arange(Scalars.Of(n)) % k) * (rand([n, 1], ScalarType.Float64, generator: random) + 0.5);
+        var lead = eye(k, k, ScalarType.Float64).index_select(0, arange(Scalars.Of(0), Scalars.Of(n), Scalars.One) % Scalars.Of(k)) * rand([n, 1], ScalarType.Float64, generator: random).add(Scalars.Of(0.5), Scalars.One);
         var other = rand([n, k], ScalarType.Float64, generator: random) * (rand([n, k], ScalarType.Float64, generator: random) < Scalars.Of(0.25)).to(ScalarType.Float64);
-        var a = (lead.add((other * 0.5), Scalars.One)).mm(v).add((randn([n, p], ScalarType.Float64, generator: random) * 0.002), Scalars.One);
+        var a = lead.add(other * Scalars.Of(0.5), Scalars.One).mm(v).add(randn([n, p], ScalarType.Float64, generator: random) * Scalars.Of(0.002), Scalars.One);
         return (a.MoveToOuterDisposeScope(), v.MoveToOuterDisposeScope());
     }
 
@@ -403,8 +403,8 @@ public sealed class FactorizationTests
     {
         using var scope = NewDisposeScope();
         using var random = new Generator(11);
-        var centres = randn([k, p], ScalarType.Float64, generator: random) * 4;
-        var a = centres.index_select(0, arange(Scalars.Of(n)) % k).add(randn([n, p], ScalarType.Float64, generator: random), Scalars.One);
+        var centres = randn([k, p], ScalarType.Float64, generator: random) * Scalars.Of(4);
+        var a = centres.index_select(0, arange(Scalars.Of(0), Scalars.Of(n), Scalars.One) % Scalars.Of(k)).add(randn([n, p], ScalarType.Float64, generator: random), Scalars.One);
         return (a.MoveToOuterDisposeScope(), centres.MoveToOuterDisposeScope());
     }
 

@@ -36,9 +36,9 @@ public sealed class IcaFactorizationTests
             var ours = sources.select(1, match[i]);
             var theirs = expected.select(1, i);
             var sign = Math.Sign((ours * theirs).sum().item<double>());
-            Close.Absolute(Close.Values(theirs), Close.Values(ours * sign), 1e-5, "S");
-            Close.Absolute(Close.Values(golden.Tensor("mixing").select(1, i)), Close.Values(factors.Vectors[match[i]] * sign), 1e-5, "mixing");
-            Close.Absolute(Close.Values(golden.Tensor("components")[i]), Close.Values(factors.Unmixing[match[i]] * sign), 1e-5, "components");
+            Close.Absolute(Close.Values(theirs), Close.Values(ours * Scalars.Of(sign)), 1e-5, "S");
+            Close.Absolute(Close.Values(golden.Tensor("mixing").select(1, i)), Close.Values(factors.Vectors[match[i]] * Scalars.Of(sign)), 1e-5, "mixing");
+            Close.Absolute(Close.Values(golden.Tensor("components")[i]), Close.Values(factors.Unmixing[match[i]] * Scalars.Of(sign)), 1e-5, "components");
         }
 
         Close.Absolute(golden.Doubles("mean"), Close.Values(factors.Offset!), 1e-12, "mean");
@@ -70,13 +70,13 @@ public sealed class IcaFactorizationTests
         }
 
         // Correlated, unequal directions: nothing that only looks at variances can find them.
-        var mixing = MadeRows.Vectors(5, 12, seed: 4).add((0.5 * MadeRows.Vectors(1, 12, seed: 5)), Scalars.One);
-        var rows = (torch.tensor(values, [N, 5]).mm(mixing) + 3).to(type);
+        var mixing = MadeRows.Vectors(5, 12, seed: 4).add(Scalars.Of(0.5) * MadeRows.Vectors(1, 12, seed: 5), Scalars.One);
+        var rows = torch.tensor(values, [N, 5]).mm(mixing).add(Scalars.Of(3), Scalars.One).to(type);
         using var factors = (IcaFactors)_method.Fit(rows, new FactorizationOptions { Components = 5, Seed = 1 });
         var cosines = DictionaryStability.Match(mixing, factors.Vectors.to(ScalarType.Float64), ignoreSign: true).Cosines;
         Assert.All(cosines, c => Assert.True(c > 0.99, $"cosine {c}"));
         var codes = factors.Encode(rows);
-        var covariance = codes.to(ScalarType.Float64).t().mm(codes.to(ScalarType.Float64)) / N;
+        var covariance = codes.to(ScalarType.Float64).t().mm(codes.to(ScalarType.Float64)) / Scalars.Of(N);
         MadeRows.Equal(torch.eye(5, dtype: ScalarType.Float64), covariance, type == ScalarType.Float32 ? 1e-3 : 1e-9);
         Assert.True(MadeRows.RelativeError(rows, factors.Decode(codes)) < 1e-4);
         Assert.InRange(factors.Iterations, 2, 199);

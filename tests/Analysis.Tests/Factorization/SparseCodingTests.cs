@@ -47,7 +47,7 @@ public sealed class SparseCodingTests
         var z = SparseCoding.Lasso(x, d, Alpha, positive);
         var left = (x - z.mm(d)).mm(d.t());
         var used = z != Scalars.Of(0);
-        Assert.Equal(0, (left - (Alpha * z.sign())).masked_select(used).abs().max().item<double>(), 1e-6);
+        Assert.Equal(0, (left - (Scalars.Of(Alpha) * z.sign())).masked_select(used).abs().max().item<double>(), 1e-6);
         var others = (positive ? left : left.abs()).masked_select(used.logical_not());
         Assert.True(others.max().item<double>() <= Alpha + 1e-6);
         Assert.True(!positive || z.min().item<double>() >= 0);

@@ -29,8 +29,8 @@ public sealed class EstimatorTests
     {
         using var scope = torch.NewDisposeScope();
         // Of eight concepts the head uses three, one of them through a bend: softplus(3u₁ + 2u₄) + 1.5u₆.
-        var model = new FunctionModel(8, u => nn.functional.softplus((u.select(1, 1) * 3).add((u.select(1, 4) * 2), Scalars.One)).add((u.select(1, 6) * 1.5), Scalars.One));
-        var codes = Planted.Normal(3, 12, 8).ToTensor().abs() + 0.5;
+        var model = new FunctionModel(8, u => ((u.select(1, 1) * Scalars.Of(3)).add(u.select(1, 4) * Scalars.Of(2), Scalars.One)).exp().log1p().add(u.select(1, 6) * Scalars.Of(1.5), Scalars.One));
+        var codes = Planted.Normal(3, 12, 8).ToTensor().abs().add(Scalars.Of(0.5), Scalars.One);
         var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get(name).Estimate(model, codes, new EstimatorOptions { Seed = 1 }));
         for (var i = 0; i < phi.Rows; i++)
         {
@@ -48,8 +48,8 @@ public sealed class EstimatorTests
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new FunctionModel(12, u => (u.pow(Scalars.Of(2)) * arange(Scalars.Of(1), Scalars.Of(13))).sum([1L]).sqrt());
-        var codes = Planted.Normal(5, 4, 12).ToTensor().abs() + 0.1;
+        var model = new FunctionModel(12, u => (u.pow(Scalars.Of(2)) * arange(Scalars.Of(1), Scalars.Of(13), Scalars.One)).sum([1L]).sqrt());
+        var codes = Planted.Normal(5, 4, 12).ToTensor().abs().add(Scalars.Of(0.1), Scalars.One);
         var estimator = ImportanceCatalogue.Get(name);
         var options = new EstimatorOptions { Seed = 3, Draws = 16, BatchRows = 50 };
         var once = DenseMatrix.FromTensor(estimator.Estimate(model, codes, options));
@@ -72,9 +72,9 @@ public sealed class EstimatorTests
         foreach (var k in new[] { 6, 14 })
         {
             var w = Planted.Normal(7, 9, k).ToTensor();
-            var model = new FunctionModel(k, u => nn.functional.softplus(u.mm(w.t())).sum([1L]));
+            var model = new FunctionModel(k, u => (u.mm(w.t())).exp().log1p().sum([1L]));
             var codes = Planted.Normal(8, 10, k).ToTensor().abs();
-            var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(Scalars.Of(10))) - model.Evaluate(zeros_like(codes), arange(Scalars.Of(10)))).Values;
+            var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(Scalars.Of(0), Scalars.Of(10), Scalars.One)) - model.Evaluate(zeros_like(codes), arange(Scalars.Of(0), Scalars.Of(10), Scalars.One))).Values;
             foreach (var (name, tolerance) in new[] { ("integrated-gradients", 2e-3), ("shapley", 1e-9) })
             {
                 var phi = ImportanceCatalogue.Get(name).Estimate(model, codes, new EstimatorOptions());
@@ -88,8 +88,8 @@ public sealed class EstimatorTests
     {
         using var scope = torch.NewDisposeScope();
         // 12 concepts are too many for all subsets: u₀u₁ belongs to both by half, 3u₂ to one.
-        var model = new FunctionModel(12, u => (u.select(1, 0) * u.select(1, 1)).add((u.select(1, 2) * 3), Scalars.One));
-        var codes = ones(2, 12) * 2;
+        var model = new FunctionModel(12, u => (u.select(1, 0) * u.select(1, 1)).add(u.select(1, 2) * Scalars.Of(3), Scalars.One));
+        var codes = ones(2, 12) * Scalars.Of(2);
         var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("shapley").Estimate(model, codes, new EstimatorOptions()));
         Close.Absolute([2, 2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0], phi.Row(1).ToArray(), 1e-9);
     }
@@ -100,8 +100,8 @@ public sealed class EstimatorTests
         using var scope = torch.NewDisposeScope();
         var g = Planted.Normal(11, 1, 6).ToTensor().reshape(6);
         var codes = Planted.Normal(12, 5, 6).ToTensor().abs();
-        var model = new FunctionModel(6, u => u.mv(g) + 0.4);
-        var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("rise").Estimate(model, codes, new EstimatorOptions()) * (32 + 1e-4) / 32);
+        var model = new FunctionModel(6, u => u.mv(g).add(Scalars.Of(0.4), Scalars.One));
+        var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("rise").Estimate(model, codes, new EstimatorOptions()) * Scalars.Of(32 + 1e-4) / Scalars.Of(32));
         var exact = LinearHeadImportance.Rise(DenseMatrix.FromTensor(codes * g), [0.4, 0.4, 0.4, 0.4, 0.4]);
         Close.Absolute(exact.Values, phi.Values, 1e-9);
         Assert.Equal(5 * 64, model.Evaluated);
@@ -127,7 +127,7 @@ public sealed class EstimatorTests
     public void A_logit_that_ignores_all_concepts_gives_them_no_importance()
     {
         using var scope = torch.NewDisposeScope();
-        var model = new FunctionModel(5, u => (u * 0).sum([1L]) + 3);
+        var model = new FunctionModel(5, u => (u * Scalars.Of(0)).sum([1L]).add(Scalars.Of(3), Scalars.One));
         var codes = ones(2, 5);
         foreach (var name in new[] { "gradient", "gradient-input", "integrated-gradients", "smoothgrad", "occlusion", "shapley", "sobol", "hsic", "tcav" })
         {
@@ -160,7 +160,7 @@ public sealed class EstimatorTests
     public void The_tcav_estimator_marks_concepts_that_raise_the_logit()
     {
         using var scope = torch.NewDisposeScope();
-        var model = new FunctionModel(3, u => u.select(1, 0) - (u.select(1, 1) * 2));
+        var model = new FunctionModel(3, u => u.select(1, 0) - (u.select(1, 1) * Scalars.Of(2)));
         var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("tcav").Estimate(model, ones(2, 3), new EstimatorOptions()));
         Assert.Equal([1.0, 0, 0, 1, 0, 0], phi.Values);
     }

@@ -35,7 +35,7 @@ public sealed class ImportanceGoldenTests
 
         // A = UV exactly, so nothing is left unexplained and rows sum to the logit minus the bias.
         var logit = golden.Doubles("logit");
-        Close.Absolute(logit, DenseMatrix.FromTensor(model.Evaluate(codes, torch.arange(Scalars.Of(u.Rows)))).Values, 1e-9, "logit");
+        Close.Absolute(logit, DenseMatrix.FromTensor(model.Evaluate(codes, torch.arange(Scalars.Of(0), Scalars.Of(u.Rows), Scalars.One))).Values, 1e-9, "logit");
         var logits = DenseMatrix.FromTensor(codes.mm(v).mm(w.t()).add(golden.Tensor("head_b"), Scalars.One));
         var full = LinearHeadImportance.Contributions(u, reliability, logits, biases, outputs);
         for (var i = 0; i < u.Rows; i++)

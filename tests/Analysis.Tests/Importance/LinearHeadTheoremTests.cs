@@ -32,7 +32,7 @@ public sealed class LinearHeadTheoremTests : IDisposable
         // Concepts: pooled activations of eight images, so that codes, effects and logits are of natural size.
         const int K = 8;
         var pooled = activation.mean([2L, 3L]).to(ScalarType.Float64);
-        var vectors = pooled.index_select(0, arange(Scalars.Of(K)) * (n / K));
+        var vectors = pooled.index_select(0, arange(Scalars.Of(0), Scalars.Of(K), Scalars.One) * Scalars.Of(n / K));
         vectors = vectors / vectors.norm(1, keepdim: true);
         var positions = activation.permute(0, 2, 3, 1).reshape(-1, c).to(ScalarType.Float64);
         var codes = NonNegativeEncoding.Encode(positions, vectors).Codes.ToTensor().reshape(n, -1, K);
@@ -83,9 +83,9 @@ public sealed class LinearHeadTheoremTests : IDisposable
         Assert.IsType<NetworkConceptModel>(model);
         var codes = rand(4, 3, ScalarType.Float64);
         var everywhere = codes.unsqueeze(1).expand(4, layer.Height * layer.Width, 3).contiguous();
-        var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(Scalars.Of(4)))).Values;
-        Close.Absolute(expected, DenseMatrix.FromTensor(model.Evaluate(everywhere, arange(Scalars.Of(4)))).Values, 1e-6);
-        var activation = (codes.mm(vectors).add(offset, Scalars.One)).to(ScalarType.Float32).reshape(4, layer.Channels, 1, 1).expand(-1, -1, layer.Height, layer.Width).contiguous();
+        var expected = DenseMatrix.FromTensor(model.Evaluate(codes, arange(Scalars.Of(0), Scalars.Of(4), Scalars.One))).Values;
+        Close.Absolute(expected, DenseMatrix.FromTensor(model.Evaluate(everywhere, arange(Scalars.Of(0), Scalars.Of(4), Scalars.One))).Values, 1e-6);
+        var activation = codes.mm(vectors).add(offset, Scalars.One).to(ScalarType.Float32).reshape(4, layer.Channels, 1, 1).expand(-1, -1, layer.Height, layer.Width).contiguous();
         var logits = network.Head(layer.Name, activation);
         Close.Absolute(expected, [.. new[] { 0, 1, 2, 0 }.Select((t, i) => (double)logits[i, t].item<float>())], 1e-6);
 

@@ -56,7 +56,7 @@ public sealed class ArchitectureTests
                 x = deep ? Rectified(file, $"{p}.conv2", $"{p}.bn2", x, stride, 1) : Normalised(file, $"{p}.conv2", $"{p}.bn2", x, 1, 1);
                 x = deep ? Normalised(file, $"{p}.conv3", $"{p}.bn3", x, 1, 0) : x;
                 var shortcut = file.Headers.ContainsKey($"{p}.downsample.0.weight") ? Normalised(file, $"{p}.downsample.0", $"{p}.downsample.1", expected, stride, 0) : expected;
-                expected = (x.add(shortcut, Scalars.One)).relu();
+                expected = x.add(shortcut, Scalars.One).relu();
             }
         }
 
@@ -105,7 +105,7 @@ public sealed class ArchitectureTests
                     shortcut = cat([zero, expected[TensorIndex.Ellipsis, TensorIndex.Slice(null, null, 2), TensorIndex.Slice(null, null, 2)], zero], 1);
                 }
 
-                expected = (x.add(shortcut, Scalars.One)).relu();
+                expected = x.add(shortcut, Scalars.One).relu();
             }
         }
 
@@ -176,7 +176,7 @@ public sealed class ArchitectureTests
     {
         var y = functional.conv2d(x, file.Tensor($"{convolution}.weight"), strides: [stride, stride], padding: [padding, padding]);
         Tensor Part(string part) => file.Tensor($"{norm}.{part}").view(1, -1, 1, 1);
-        return ((y - Part("running_mean")) / (Part("running_var") + 1e-5).sqrt() * Part("weight")).add(Part("bias"), Scalars.One);
+        return ((y - Part("running_mean")) / Part("running_var").add(Scalars.Of(1e-5), Scalars.One).sqrt() * Part("weight")).add(Part("bias"), Scalars.One);
     }
 
     /// <summary>Deterministic weights of plausible size for a blueprint.</summary>
@@ -187,7 +187,7 @@ public sealed class ArchitectureTests
         public IReadOnlyDictionary<string, TensorHeader> Headers { get; } =
             blueprint.Tensors.ToDictionary(t => t.Name, t => new TensorHeader(ElementType.Float32, t.Shape));
 
-        public static Tensor Values(long count, int seed) => (arange(Scalars.Of(count), ScalarType.Float32) * 0.7310585f + seed).sin();
+        public static Tensor Values(long count, int seed) => ((arange(Scalars.Of(0), Scalars.Of(count), Scalars.One, ScalarType.Float32) * Scalars.Of(0.7310585f)).add(Scalars.Of(seed), Scalars.One)).sin();
 
         public float[] ReadFloats(string name)
         {
@@ -201,10 +201,10 @@ public sealed class ArchitectureTests
             var values = Values(shape.Aggregate(1L, (a, b) => a * b), name.Length).view(shape);
             return name.Split('.')[^1] switch
             {
-                "running_var" => values.abs() + 0.5f,
-                "weight" when shape.Length == 1 => 1 + (values * 0.2f),
-                "weight" => values * (float)Math.Sqrt(2.0 / shape.Skip(1).Aggregate(1L, (a, b) => a * b)),
-                _ => values * 0.1f,
+                "running_var" => values.abs().add(Scalars.Of(0.5f), Scalars.One),
+                "weight" when shape.Length == 1 => (values * Scalars.Of(0.2f)).add(Scalars.One, Scalars.One),
+                "weight" => values * Scalars.Of((float)Math.Sqrt(2.0 / shape.Skip(1).Aggregate(1L, (a, b) => a * b))),
+                _ => values * Scalars.Of(0.1f),
             };
         }
 

@@ -187,6 +187,6 @@ public sealed class ReferenceNetworkTests
         using var pixels = reference["pixels_u8"].ToTensor();
         var mean = tensor(network.Preprocessing.Mean.ToArray()).view(1, 3, 1, 1);
         var std = tensor(network.Preprocessing.Std.ToArray()).view(1, 3, 1, 1);
-        return ((pixels.permute(0, 3, 1, 2).to_type(ScalarType.Float32) / 255 - mean) / std).contiguous();
+        return ((pixels.permute(0, 3, 1, 2).to_type(ScalarType.Float32) / Scalars.Of(255) - mean) / std).contiguous();
     }
 }

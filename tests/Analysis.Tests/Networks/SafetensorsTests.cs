@@ -20,16 +20,16 @@ public sealed class SafetensorsTests
             ("brain", randn(7).to_type(ScalarType.BFloat16)),
             ("float", randn(2, 3, 4)),
             ("double", randn(3).to_type(ScalarType.Float64)),
-            ("bytes", arange(Scalars.Of(5), ScalarType.Byte)),
-            ("small", arange(Scalars.Of(5), ScalarType.Int8)),
-            ("short", arange(Scalars.Of(3), ScalarType.Int16)),
-            ("int", arange(Scalars.Of(3), ScalarType.Int32)),
-            ("long", arange(Scalars.Of(3), ScalarType.Int64)),
+            ("bytes", arange(Scalars.Of(0), Scalars.Of(5), Scalars.One, ScalarType.Byte)),
+            ("small", arange(Scalars.Of(0), Scalars.Of(5), Scalars.One, ScalarType.Int8)),
+            ("short", arange(Scalars.Of(0), Scalars.Of(3), Scalars.One, ScalarType.Int16)),
+            ("int", arange(Scalars.Of(0), Scalars.Of(3), Scalars.One, ScalarType.Int32)),
+            ("long", arange(Scalars.Of(0), Scalars.Of(3), Scalars.One, ScalarType.Int64)),
             ("truth", tensor(new[] { true, false, true })),
             ("scalar", tensor(4f)),
             ("empty", zeros(0, 4)),
-            ("row of a larger one", arange(Scalars.Of(12), ScalarType.Float32).view(3, 4)[1]),
-            ("transposed", arange(Scalars.Of(12), ScalarType.Float32).view(3, 4).t()),
+            ("row of a larger one", arange(Scalars.Of(0), Scalars.Of(12), Scalars.One, ScalarType.Float32).view(3, 4)[1]),
+            ("transposed", arange(Scalars.Of(0), Scalars.Of(12), Scalars.One, ScalarType.Float32).view(3, 4).t()),
         };
         var path = folder["x.safetensors"];
         SafetensorsTensors.Save(path, tensors, new Dictionary<string, string> { ["b"] = "2", ["a"] = "ü" });

@@ -21,7 +21,7 @@ public sealed class ScriptNetworkTests
         Assert.Equal(("relu", 4, 8, 10, ActivationSign.NonNegative), network.Layers.Where(l => l.Suggested).Select(l => (l.Name, l.Channels, l.Height, l.Width, l.Sign)).Single());
         Assert.Equal(ActivationSign.Signed, network.Layers[0].Sign);
 
-        var batch = (arange(Scalars.Of(5 * 3 * 16 * 20), ScalarType.Float32) * 0.37f).cos().view(5, 3, 16, 20);
+        var batch = (arange(Scalars.Of(0), Scalars.Of(5 * 3 * 16 * 20), Scalars.One, ScalarType.Float32) * Scalars.Of(0.37f)).cos().view(5, 3, 16, 20);
         var whole = network.Forward(batch, ["output"]);
         Assert.Equal([5L, 3L, 1L, 1L], whole.Activations[0].shape);
         var (activations, logits) = network.Forward(batch, ["relu", "pool"]);
@@ -61,12 +61,12 @@ public sealed class ScriptNetworkTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         using var network = Load(folder, file);
-        var batch = (arange(Scalars.Of(2 * 3 * 16 * 20), ScalarType.Float32) * 0.37f).cos().view(2, 3, 16, 20);
+        var batch = (arange(Scalars.Of(0), Scalars.Of(2 * 3 * 16 * 20), Scalars.One, ScalarType.Float32) * Scalars.Of(0.37f)).cos().view(2, 3, 16, 20);
         var leaf = batch.clone().requires_grad_(true);
         var activation = network.Backbone(leaf, layer);
         Assert.Equal(4, activation.dim());
         Assert.InRange((activation.detach().flatten(1) - network.Forward(batch, [layer]).Activations[0].flatten(1)).abs().max().item<float>(), 0, 1e-6);
-        autograd.backward([activation.square().sum()], inputs: [leaf]);
+        autograd.backward([activation.pow(Scalars.Of(2)).sum()], inputs: [leaf]);
         Assert.True(leaf.grad!.abs().sum().item<float>() > 0);
     }
 
@@ -90,7 +90,7 @@ public sealed class ScriptNetworkTests
         Assert.Equal("torchscript_split", network.Architecture);
         var layer = network.Layers.Single(l => l.Suggested);
         Assert.Equal(("backbone", 4, height, width, ActivationSign.NonNegative), (layer.Name, layer.Channels, layer.Height, layer.Width, layer.Sign));
-        var batch = (arange(Scalars.Of(5 * 3 * 16 * 20), ScalarType.Float32) * 0.37f).cos().view(5, 3, 16, 20);
+        var batch = (arange(Scalars.Of(0), Scalars.Of(5 * 3 * 16 * 20), Scalars.One, ScalarType.Float32) * Scalars.Of(0.37f)).cos().view(5, 3, 16, 20);
         var expected = whole.Forward(batch, []).Logits;
         var (activations, logits) = network.Forward(batch, ["backbone", "output"]);
         Assert.Equal([5L, 4L, height, width], activations[0].shape);

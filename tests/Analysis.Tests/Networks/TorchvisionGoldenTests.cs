@@ -32,7 +32,7 @@ public sealed class TorchvisionGoldenTests
         using var network = Load(folder, fixture, height, width);
         Assert.Equal(architecture, network.Architecture);
         Assert.Equal(suggested, Assert.Single(network.Layers, l => l.Suggested).Name);
-        var batch = Formula("image", [2, 3, height, width]) * 3;
+        var batch = Formula("image", [2, 3, height, width]) * Scalars.Of(3);
         var names = network.Layers.Select(l => l.Name).ToList();
         var (activations, logits) = network.Forward(batch, names);
         Close(Golden[$"{fixture}/logits"].ToTensor(), logits, "logits");

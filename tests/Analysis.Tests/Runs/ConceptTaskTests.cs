@@ -145,7 +145,7 @@ public sealed class ConceptTaskTests(SampleRun sample) : IClassFixture<SampleRun
         Assert.Equal([3L, 32, 32], gradient.shape);
 
         // Small steps along the gradient itself, where the change is large against rounding.
-        var step = gradient / gradient.norm() * 0.02;
+        var step = gradient / gradient.norm() * Scalars.Of(0.02);
         var expected = (gradient * step).sum().item<float>();
         var change = (Coefficient(image.add(step, Scalars.One)) - Coefficient(image - step)) / 2;
         Assert.True(expected > 0 && Math.Abs(change - expected) < 0.1 * expected, $"derivative {expected}, difference {change}");

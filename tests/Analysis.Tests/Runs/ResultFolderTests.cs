@@ -202,7 +202,7 @@ public sealed class ResultFolderTests(SampleRun sample) : IClassFixture<SampleRu
         var expected = weights.Load("linear.weight").index_select(0, predicted);
         Assert.True(allclose(file.Load("gradient/layer3"), expected, 1e-4, 1e-5));
         var positions = 64;
-        Assert.True(allclose(file.Load("gradient_input/layer3") * positions, expected * file.Load("pooled/layer3"), 1e-3, 1e-4));
+        Assert.True(allclose(file.Load("gradient_input/layer3") * Scalars.Of(positions), expected * file.Load("pooled/layer3"), 1e-3, 1e-4));
         Assert.Equal(32, file.Entry("pooled/layer2").Shape[1]);
     }
 

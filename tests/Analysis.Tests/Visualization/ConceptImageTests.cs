@@ -37,7 +37,7 @@ public sealed class ConceptImageTests
     public void A_picture_decorrelated_and_given_back_is_the_same_picture()
     {
         using var scope = NewDisposeScope();
-        var images = (rand([2, 3, 8, 8], generator: new Generator(4)) * 0.9) + 0.05;
+        var images = (rand([2, 3, 8, 8], generator: new Generator(4)) * Scalars.Of(0.9)).add(Scalars.Of(0.05), Scalars.One);
         var colours = tensor(ImageParametrization.ColourMatrix).to(ScalarType.Float32);
         var back = einsum("nchw,cd->ndhw", ImageParametrization.Decorrelate(images), colours).sigmoid();
         Close.Absolute(Close.Values(images), Close.Values(back), 1e-4);
@@ -60,8 +60,8 @@ public sealed class ConceptImageTests
         var gradient = leaf.grad!;
         var step = 1e-3 / gradient.norm().item<float>();
         using var quiet = no_grad();
-        var rise = (network.Backbone(batch.add((gradient * step), Scalars.One), layer).mean() - network.Backbone(batch - (gradient * step), layer).mean()).item<float>() / (2 * step);
-        Assert.Equal(gradient.square().sum().item<float>(), rise, 0.05 * Math.Abs(rise));
+        var rise = (network.Backbone(batch.add(gradient * Scalars.Of(step), Scalars.One), layer).mean() - network.Backbone(batch - (gradient * Scalars.Of(step)), layer).mean()).item<float>() / (2 * step);
+        Assert.Equal(gradient.pow(Scalars.Of(2)).sum().item<float>(), rise, 0.05 * Math.Abs(rise));
     }
 
     [Theory]
@@ -77,7 +77,7 @@ public sealed class ConceptImageTests
         vector[colour] = 1;
         // Pictures of one colour each with a little noise: their spectrum leaves the mean colour free.
         using var random = new Generator(3);
-        var magnitude = maco ? ImageParametrization.SpectrumSum((rand([16, 3, 1, 1], generator: random) * 0.8).add((rand([16, 3, 32, 32], generator: random) * 0.2), Scalars.One)) / 16 : null;
+        var magnitude = maco ? ImageParametrization.SpectrumSum((rand([16, 3, 1, 1], generator: random) * Scalars.Of(0.8)).add(rand([16, 3, 32, 32], generator: random) * Scalars.Of(0.2), Scalars.One)) / Scalars.Of(16) : null;
         var options = new ConceptImageOptions { Maco = maco, Size = 32, Steps = 48, Crops = 4 };
         var image = new ConceptImage(network, "colours", vector, new double[3], options);
         var objectives = new List<double>();
@@ -178,8 +178,8 @@ public sealed class ConceptImageTests
         public Device Device => CPU;
 
         public Tensor Backbone(Tensor batch, string layer) =>
-            constant is not null ? (batch * 0).add(tensor(constant).view(1, 3, 1, 1), Scalars.One) :
-            leftHalfOnly ? batch.narrow(3, 0, batch.shape[3] / 2) : batch * 1;
+            constant is not null ? (batch * Scalars.Of(0)).add(tensor(constant).view(1, 3, 1, 1), Scalars.One) :
+            leftHalfOnly ? batch.narrow(3, 0, batch.shape[3] / 2) : batch * Scalars.Of(1);
 
         public (IReadOnlyList<Tensor> Activations, Tensor Logits) Forward(Tensor batch, IReadOnlyList<string> layers) => ([batch], batch.mean([2, 3]));
 

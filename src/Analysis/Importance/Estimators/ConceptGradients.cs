@@ -36,7 +36,7 @@ internal static class ConceptGradients
                 using var inner = NewDisposeScope();
                 var last = Math.Min(weights.Length, first + points);
                 var rows = at(part, first..last);
-                var index = arange(Scalars.Of(start), Scalars.Of(start + count), ScalarType.Int64, codes.device).repeat_interleave(last - first);
+                var index = arange(Scalars.Of(start), Scalars.Of(start + count), Scalars.One, ScalarType.Int64, codes.device).repeat_interleave(last - first);
                 var gradient = At(model, rows.flatten(0, 1), index).reshape(rows.shape);
                 long[] shape = [1, last - first, .. Enumerable.Repeat(1L, (int)rows.dim() - 2)];
                 var weighted = (gradient * tensor(weights[first..last], shape, ScalarType.Float64, codes.device)).sum([1L]);

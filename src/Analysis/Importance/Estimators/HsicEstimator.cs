@@ -72,9 +72,9 @@ public sealed class HsicEstimator : IImportanceEstimator
         {
             // For entries of 0 and 1 the centred kernel is 2 (Hx)(Hx)ᵀ: one product serves all concepts.
             var centred = x - x.mean([0L], keepdim: true);
-            var scores = (centred * l.mm(centred)).sum([0L]) * (2.0 / m);
-            var self = centred.pow(Scalars.Of(2)).sum([0L]).pow(Scalars.Of(2)) * (4.0 / m);
-            return DenseMatrix.FromTensor((normalise ? Ratio(scores, self * own) : scores).unsqueeze(0)).Values;
+            var scores = (centred * l.mm(centred)).sum([0L]) * Scalars.Of(2.0 / m);
+            var self = centred.pow(Scalars.Of(2)).sum([0L]).pow(Scalars.Of(2)) * Scalars.Of(4.0 / m);
+            return DenseMatrix.FromTensor((normalise ? Ratio(scores, self * Scalars.Of(own)) : scores).unsqueeze(0)).Values;
         }
 
         for (var i = 0; i < result.Length; i++)
@@ -82,8 +82,8 @@ public sealed class HsicEstimator : IImportanceEstimator
             using var inner = NewDisposeScope();
             var column = x.narrow(1, i, 1);
             var k = Centre(Kernel(column, kernel));
-            var score = (k * l).sum() / m;
-            result[i] = (normalise ? Ratio(score, k.pow(Scalars.Of(2)).sum() / m * own) : score).item<double>();
+            var score = (k * l).sum() / Scalars.Of(m);
+            result[i] = (normalise ? Ratio(score, k.pow(Scalars.Of(2)).sum() / Scalars.Of(m) * Scalars.Of(own)) : score).item<double>();
         }
 
         return result;
@@ -127,8 +127,8 @@ public sealed class HsicEstimator : IImportanceEstimator
         }
 
         var distance = difference.abs();
-        var offset = x.abs() - 0.5;
-        return ((distance.pow(Scalars.Of(2)) - distance + (1.0 / 6)) / 2).add((offset * offset.t()), Scalars.One);
+        var offset = x.abs() - Scalars.Of(0.5);
+        return (((distance.pow(Scalars.Of(2)) - distance).add(Scalars.Of(1.0 / 6), Scalars.One)) / Scalars.Of(2)).add(offset * offset.t(), Scalars.One);
     }
 
     private static Tensor Centre(Tensor kernel) =>

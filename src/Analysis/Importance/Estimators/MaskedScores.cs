@@ -42,9 +42,9 @@ public static class MaskedScores
             cancellation.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
             var count = (int)Math.Min(batchRows, total - start);
-            var flat = arange(Scalars.Of(start), Scalars.Of(start + count), ScalarType.Int64, codes.device);
+            var flat = arange(Scalars.Of(start), Scalars.Of(start + count), Scalars.One, ScalarType.Int64, codes.device);
             var image = flat.floor_divide(Scalars.Of(each));
-            var mask = shared ? all.index_select(0, flat - (image * each)) : all.narrow(0, start, count);
+            var mask = shared ? all.index_select(0, flat - (image * Scalars.Of(each))) : all.narrow(0, start, count);
             var rows = wide.index_select(0, image) * (wide.dim() == 3 ? mask.unsqueeze(1) : mask);
             var scores = model.Evaluate(rows, image).to(ScalarType.Float64).cpu().contiguous();
             scores.data<double>().CopyTo(result.Values.AsSpan((int)start, count));

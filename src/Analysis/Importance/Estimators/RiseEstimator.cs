@@ -45,6 +45,6 @@ public sealed class RiseEstimator : IImportanceEstimator
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var m = masks.ToTensor(codes.device);
-        return (scores.ToTensor(codes.device).mm(m) / (m.sum([0L]) + Stabiliser)).MoveToOuterDisposeScope();
+        return (scores.ToTensor(codes.device).mm(m) / m.sum([0L]).add(Scalars.Of(Stabiliser), Scalars.One)).MoveToOuterDisposeScope();
     }
 }

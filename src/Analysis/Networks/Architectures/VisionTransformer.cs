@@ -160,7 +160,7 @@ internal static class VisionTransformer
         using var q = parts[0];
         using var k = parts[1];
         using var v = parts[2];
-        using var scaled = q * (1 / Math.Sqrt(d));
+        using var scaled = q * Scalars.Of(1 / Math.Sqrt(d));
         using var turned = k.transpose(1, 2);
         using var scores = scaled.bmm(turned);
         using var shares = functional.softmax(scores, 2);

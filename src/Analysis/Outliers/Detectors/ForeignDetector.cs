@@ -127,7 +127,7 @@ internal sealed class ForeignDetector
     private static Tensor Unit(Tensor rows)
     {
         var values = rows.to(ScalarType.Float32).nan_to_num(0, 0, 0);
-        return values / values.norm(1, keepdim: true).add(Scalars.Of(1e-9));
+        return values / values.norm(1, keepdim: true).add(Scalars.Of(1e-9), Scalars.One);
     }
 
     /// <summary>The same for the channel means of an early layer, channels scaled to equal spread.</summary>
@@ -182,7 +182,7 @@ internal static class Scaling
         using var scope = NewDisposeScope();
         var mean = reference.mean([0L], keepdim: true);
         var spread = (reference - mean).pow(Scalars.Of(2)).mean([0L], keepdim: true).sqrt();
-        var scale = spread.add((0.1 * spread.mean()), Scalars.One) + 1e-6;
+        var scale = spread.add(Scalars.Of(0.1) * spread.mean(), Scalars.One).add(Scalars.Of(1e-6), Scalars.One);
         return (mean.MoveToOuterDisposeScope(), scale.MoveToOuterDisposeScope());
     }
 }

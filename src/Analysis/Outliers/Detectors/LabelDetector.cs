@@ -147,7 +147,7 @@ internal sealed class LabelDetector
             using var scope = NewDisposeScope();
             var rows = labelled.AsSpan(start, Math.Min(RowBlock, labelled.Length - start)).ToArray();
             var (logits, label) = Gather(rows);
-            var probabilities = nn.functional.softmax(logits / temperature, 1);
+            var probabilities = nn.functional.softmax(logits / Scalars.Of(temperature), 1);
             var own = probabilities.gather(1, label).squeeze(1).cpu().data<double>().ToArray();
             var (_, at) = probabilities.scatter(1, label, full_like(label, Scalars.Of(-1.0), ScalarType.Float64)).max(1);
             // Doubts are weighed by calibrated probabilities; people are told the one that the network states.
@@ -177,7 +177,7 @@ internal sealed class LabelDetector
         {
             using var inner = NewDisposeScope();
             var temperature = 0.25 * Math.Pow(32, step / 35.0);
-            var loss = -nn.functional.log_softmax(logits / temperature, 1).gather(1, label).clamp_min(Scalars.Of(Math.Log(1e-3))).mean().ToDouble();
+            var loss = -nn.functional.log_softmax(logits / Scalars.Of(temperature), 1).gather(1, label).clamp_min(Scalars.Of(Math.Log(1e-3))).mean().ToDouble();
             if (loss < bestLoss)
                 (best, bestLoss) = (temperature, loss);
         }

@@ -26,7 +26,7 @@ internal static class DirectionsStage
         using var moments = SecondMoments.Restore(
             file.Span<long>("count")[0], file.Load("sum").DetachFromDisposeScope(), file.Load("gram").DetachFromDisposeScope(), CPU);
         // Decomposing again from the stored moments costs milliseconds and spares a second form of the same thing.
-        return (SingularDirections.FromSecondMoments(moments), (moments.Sum / moments.Count).DetachFromDisposeScope(), reused);
+        return (SingularDirections.FromSecondMoments(moments), (moments.Sum / Scalars.Of(moments.Count)).DetachFromDisposeScope(), reused);
     }
 
     private static void Compute(ActivationStore store, string path, Device device, Action<int> progress, CancellationToken cancellation)

@@ -104,7 +104,7 @@ public sealed class ConceptImageTask : IAnalysisTask
             cancellation);
 
         observer.OnProgress(new TaskProgress(wanted.Steps, wanted.Steps, "Comparing with the images", preview));
-        var strength = image.Strength(tensor(last.Pixels, [1, wanted.Size, wanted.Size, 3]).permute(0, 3, 1, 2) * 2 - 1)[0];
+        var strength = image.Strength(tensor(last.Pixels, [1, wanted.Size, wanted.Size, 3]).permute(0, 3, 1, 2) * Scalars.Of(2) - Scalars.Of(1))[0];
         var (strongest, average) = InImages(context, vector, mean, cancellation);
         AtomicFile.Write(Path.Combine(folder, PictureFile), stream => stream.Write(ThumbnailMaker.EncodePng(Opaque(last, wanted.Size))));
         AtomicFile.Write(Path.Combine(folder, TransparentFile), stream => stream.Write(ThumbnailMaker.EncodeTransparentPng(Transparent(last), wanted.Size, wanted.Size)));
