@@ -49,6 +49,18 @@ public static class NetworkLoader
             : new NativeNetwork(description, blueprint, NetworkWeights.Load(file, blueprint, epsilon, device), device);
     }
 
+    /// <summary>What a weights file describes, with the blueprint to build (null for a TorchScript file that runs as it is) and the epsilon of its batch norms.</summary>
+    internal static (NetworkDescription Description, Blueprint? Blueprint, double Epsilon) Describe(string path, string? architecture)
+    {
+        if (SplitScriptNetwork.IsPart(path))
+        {
+            return (DescribeSplit(path, architecture), null, 0);
+        }
+
+        using var file = OpenTensors(path);
+        return Describe(path, file, architecture);
+    }
+
     private static ITensorFile OpenTensors(string path) => path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
         ? SafetensorsFile.Open(path)
         : PyTorchCheckpoint.Open(path);

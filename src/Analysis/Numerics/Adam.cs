@@ -26,6 +26,16 @@ public sealed class Adam : IDisposable
         _second = [.. _parameters.Select(p => torch.zeros_like(p).DetachFromDisposeScope())];
     }
 
+    /// <summary>The moments, first ones before second ones: with the parameters and <see cref="Steps"/>, all that a checkpoint needs.</summary>
+    public IEnumerable<Tensor> Moments => _first.Concat(_second);
+
+    /// <summary>Steps that were made; set when moments are put back.</summary>
+    public int Steps
+    {
+        get => _steps;
+        set => _steps = value;
+    }
+
     /// <summary>One step against the gradient.</summary>
     /// <param name="gradients">In the order of the parameters; overwritten.</param>
     /// <param name="rate">Learning rate.</param>

@@ -8,12 +8,12 @@ namespace Analysis.Networks.Architectures;
 /// The parameters of a network on its device: per convolution one kernel and one bias, in which the batch norm of evaluation
 /// mode is folded: w' = w·γ/√(σ²+ε), b' = β + (b − μ)·γ/√(σ²+ε), computed in float64 and kept in float32; others as they stand.
 /// </summary>
-internal sealed class NetworkWeights : IDisposable
+internal class NetworkWeights : IDisposable
 {
     private readonly Dictionary<string, (Tensor Weight, Tensor Bias)> _convolutions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Tensor> _parameters = new(StringComparer.Ordinal);
 
-    private NetworkWeights(Tensor classifierWeight, Tensor classifierBias)
+    protected NetworkWeights(Tensor classifierWeight, Tensor classifierBias)
     {
         ClassifierWeight = classifierWeight;
         ClassifierBias = classifierBias;
@@ -87,7 +87,7 @@ internal sealed class NetworkWeights : IDisposable
     }
 
     /// <summary>Convolution with its batch norm. The result is fresh, so that a caller may rectify it in place.</summary>
-    public Tensor Convolve(string name, Tensor input, long stride, long padding, long groups = 1)
+    public virtual Tensor Convolve(string name, Tensor input, long stride, long padding, long groups = 1)
     {
         var (weight, bias) = _convolutions[name];
         return functional.conv2d(input, weight, bias, strides: [stride, stride], padding: [padding, padding], dilation: [1, 1], groups: groups);
@@ -97,7 +97,7 @@ internal sealed class NetworkWeights : IDisposable
     public Tensor this[string name] => _parameters[name];
 
     /// <inheritdoc/>
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (var parameter in _parameters.Values)
         {
@@ -112,6 +112,9 @@ internal sealed class NetworkWeights : IDisposable
             bias.Dispose();
         }
     }
+
+    /// <summary>Takes over a parameter that is used as it stands.</summary>
+    protected void Add(string name, Tensor parameter) => _parameters.Add(name, parameter);
 
     private static float[] Finite(ITensorFile file, string name)
     {
