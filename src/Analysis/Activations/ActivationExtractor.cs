@@ -172,7 +172,7 @@ public static class ActivationExtractor
             _spec = spec;
             _order = [
                 "row", "logits",
-                .. spec.Layers.SelectMany((_, i) => new[] { $"pooled.{i}", $"gradient.{i}", $"gradient_input.{i}" }),
+                .. spec.Layers.SelectMany((_, i) => spec.Gradients ? new[] { $"pooled.{i}", $"gradient.{i}", $"gradient_input.{i}" } : [$"pooled.{i}"]),
                 .. spec.Depths.Select((_, i) => $"grid.{i}"),
                 .. spec.KeepMaps ? ["maps"] : Array.Empty<string>(),
                 "statistics", "hash",
@@ -273,6 +273,11 @@ public static class ActivationExtractor
                 var activation = activationOf(_spec.Layers[i]);
                 var pooled = activation.mean([2, 3]);
                 Keep($"pooled.{i}", pooled);
+                if (!_spec.Gradients)
+                {
+                    continue;
+                }
+
                 if (given is not null)
                 {
                     // What the file holds is summed over positions already; their products with single positions are not known.

@@ -14,6 +14,9 @@ public sealed record ExtractionSpec
     /// <summary>Keep the spatial activations of the first layer in half precision, so that maps need no second forward pass.</summary>
     public required bool KeepMaps { get; init; }
 
+    /// <summary>Record gradients at the layers beside their pooled activations; one backward pass a layer and batch.</summary>
+    public bool Gradients { get; init; } = true;
+
     /// <summary>Images in a batch.</summary>
     public required int BatchSize { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Analysis.Datasets;
 using Analysis.Numerics;
 
 namespace Analysis.Labels;
@@ -106,6 +107,21 @@ public static class LabelSources
     /// <exception cref="AnalysisException">No path column, or no row matches a sample.</exception>
     public static IReadOnlyList<(LabelConcept Concept, bool[] Shown)> Attributes(string csv, IReadOnlyList<string> paths)
     {
+        var result = new List<(LabelConcept, bool[])>();
+        foreach (var (name, values) in Columns(csv, paths))
+        {
+            result.AddRange(Column(name, values, "attribute", name.StartsWith("artefact", StringComparison.OrdinalIgnoreCase)));
+        }
+
+        return result;
+    }
+
+    /// <summary>The columns of a table of attributes beside the path, in order, with the value of each sample; null where no row names the sample.</summary>
+    /// <param name="csv">Text of the table; see <see cref="Attributes"/>.</param>
+    /// <param name="paths">Path of each sample, relative to the data set's root.</param>
+    /// <exception cref="AnalysisException">No path column, or no row matches a sample.</exception>
+    public static IReadOnlyList<(string Name, string?[] Values)> Columns(string csv, IReadOnlyList<string> paths)
+    {
         var lines = Rows(csv).ToList();
         var header = lines.Count > 0 ? lines[0] : [];
         var key = header.FindIndex(h => h.Trim().ToUpperInvariant() is "PATH" or "FILE" or "IMAGE" or "FILENAME");
@@ -144,16 +160,7 @@ public static class LabelSources
             throw new AnalysisException($"None of the {lines.Count - 1} rows of the table of attributes names a sample.", $"Write paths as the data set does, for example {(paths.Count > 0 ? paths[0] : "class/image.png")}.");
         }
 
-        var result = new List<(LabelConcept, bool[])>();
-        for (var c = 0; c < header.Count; c++)
-        {
-            if (c != key)
-            {
-                result.AddRange(Column(header[c].Trim(), cells[c], "attribute", header[c].TrimStart().StartsWith("artefact", StringComparison.OrdinalIgnoreCase)));
-            }
-        }
-
-        return result;
+        return [.. header.Select((name, c) => (name.Trim(), cells[c])).Where((_, c) => c != key)];
     }
 
     /// <summary>Concepts from one column of values; see <see cref="Attributes"/>.</summary>
@@ -209,6 +216,22 @@ public static class LabelSources
             yield return (new LabelConcept($"low {name}", source, artefact), Array.ConvertAll(values, v => v <= low));
             yield return (new LabelConcept($"high {name}", source, artefact), Array.ConvertAll(values, v => v >= high));
         }
+    }
+
+    /// <summary>True for a word that says yes: <c>1</c>, <c>true</c>, <c>yes</c>; false for one that says no (nothing counts as no); null for any other.</summary>
+    public static bool? YesOrNo(string value) =>
+        Present.Contains(value, StringComparer.OrdinalIgnoreCase) ? true : Absent.Contains(value, StringComparer.OrdinalIgnoreCase) ? false : null;
+
+    /// <summary>Text of a file in the data set's folder; null where there is none, or where a link leads out of the folder.</summary>
+    /// <param name="root">Root of the data set.</param>
+    /// <param name="name">A name of <see cref="AnnotationFiles"/>.</param>
+    /// <exception cref="AnalysisException">It is too large.</exception>
+    public static string? Beside(string root, string name)
+    {
+        var path = Path.Combine(root, name);
+        return Directory.Exists(root) && File.Exists(path) && RealPath.Of(path) is { } real && RealPath.Of(root) is { } inside && real == Path.Combine(inside, name)
+            ? ReadText(path)
+            : null;
     }
 
     /// <summary>Reads a file that a person chose.</summary>

@@ -158,14 +158,14 @@ public sealed class LabelTask : IAnalysisTask
             concepts.AddRange(LabelSources.Classes(classOf, [.. descriptions.Select(d => d.DisplayName)]));
         }
 
-        if (request.Sources.Contains("hierarchy") && (request.HierarchyText ?? Beside(root, AnnotationFiles.Hierarchy)) is { } tree)
+        if (request.Sources.Contains("hierarchy") && (request.HierarchyText ?? LabelSources.Beside(root, AnnotationFiles.Hierarchy)) is { } tree)
         {
             concepts.AddRange(LabelSources.Hierarchy(tree, classOf, [.. descriptions.Select(d => d.DisplayName)], [.. descriptions.Select(d => d.Name)]));
         }
 
         if (request.Sources.Contains("attributes"))
         {
-            if ((request.AttributesText ?? Beside(root, AnnotationFiles.Attributes)) is { } table)
+            if ((request.AttributesText ?? LabelSources.Beside(root, AnnotationFiles.Attributes)) is { } table)
             {
                 concepts.AddRange(LabelSources.Attributes(table, [.. context.Samples.Select(s => s.Path)]));
             }
@@ -195,15 +195,6 @@ public sealed class LabelTask : IAnalysisTask
                 yield return concept;
             }
         }
-    }
-
-    /// <summary>A file in the data set's folder; never one that a link leads out to.</summary>
-    private static string? Beside(string root, string name)
-    {
-        var path = Path.Combine(root, name);
-        return Directory.Exists(root) && File.Exists(path) && RealPath.Of(path) is { } real && RealPath.Of(root) is { } inside && real == Path.Combine(inside, name)
-            ? LabelSources.ReadText(path)
-            : null;
     }
 
     private sealed record Unit(string Kind, int Index, int? Concept, int? Class, string? ClassName, float[]? Vector);

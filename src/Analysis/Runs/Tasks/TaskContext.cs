@@ -2,6 +2,7 @@ using Analysis.Activations;
 using Analysis.Atlas;
 using Analysis.Networks;
 using Analysis.Numerics;
+using Analysis.Probes;
 using Analysis.Runs.Stages;
 using static TorchSharp.torch;
 
@@ -22,6 +23,7 @@ public sealed class TaskContext(
     private RunPlan? _plan;
     private ActivationStore? _store;
     private SpatialActivations? _spatial;
+    private LayerActivations? _layers;
     private SampleRow[]? _samples;
     private IReadOnlyList<ClassRows>? _classes;
     private (SingularDirections Directions, Tensor Mean)? _directions;
@@ -44,6 +46,12 @@ public sealed class TaskContext(
     /// <summary>Spatial activations of any rows.</summary>
     public SpatialActivations Spatial =>
         _spatial ??= new SpatialActivations(Store, Plan.Dataset, Plan.Network, Plan.Layer.Name, [.. Store.ScanIndices().Select(s => Plan.Samples[s])]);
+
+    /// <summary>Pooled activations at any layer of the network.</summary>
+    public LayerActivations Layers => _layers ??= new LayerActivations(this);
+
+    /// <summary>Honoured by what is computed with the context.</summary>
+    public CancellationToken Cancellation => cancellation;
 
     /// <summary>The samples in the order of the store, with predictions and without outlier scores.</summary>
     public IReadOnlyList<SampleRow> Samples => _samples ??= List();
@@ -70,6 +78,7 @@ public sealed class TaskContext(
             directions.Mean.Dispose();
         }
 
+        _layers?.Dispose();
         _store?.Dispose();
         _plan?.Dispose();
     }
