@@ -57,6 +57,10 @@ public static class Glossary
         ["corrected p"] = "How likely so high an AUC is by chance, corrected for the number of units that were tested (Holm). Below 0.05 counts as significant.",
         ["artefact"] = "Something a network should have no use for, such as a watermark or the brightness. Units that follow it are flagged.",
         ["circuit contribution"] = "What the neuron adds to the class's score in its own images over other images: its weight times the difference of its mean activations.",
+        ["probe"] = "A linear read-out that was trained to tell from the layer's activations whether an image shows the concept.",
+        ["concept backpropagation"] = "The smallest change of an image that makes a concept's probe change its answer. It shows what in the image the network reads the concept from.",
+        ["entanglement"] = "What else moves: how far other concepts' probes move when an image is changed for one concept, as a share of its own change. From 0.5 on in most images, two concepts count as entangled.",
+        ["shuffled labels"] = "Control: probes trained on the same number of images picked at random. What they reach says how easily any answer can be moved.",
         ["direction"] = "The singular direction of the layer's activations that the concept came from.",
     };
 

@@ -33,6 +33,9 @@ public static class PageUrls
     /// <summary>Labels of neurons and concepts; unit is <c>n12</c> or <c>c30</c>.</summary>
     public static string Labels(string id, string? unit = null) => $"/analyses/{id}/labels" + (unit is null ? "" : $"?unit={unit}");
 
+    /// <summary>Smallest changes of images for a concept.</summary>
+    public static string Backpropagation(string id) => $"/analyses/{id}/backpropagation";
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 
