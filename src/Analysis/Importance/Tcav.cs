@@ -60,7 +60,9 @@ public static class Tcav
     }
 
     /// <summary>Images whose derivative along each vector is positive, and those where it is not zero.</summary>
-    private static (int[] Positive, int[] Moved) Shares(Tensor gradients, Tensor vectors)
+    /// <param name="gradients">n×C, of one dtype and device with the vectors.</param>
+    /// <param name="vectors">k×C.</param>
+    internal static (int[] Positive, int[] Moved) Shares(Tensor gradients, Tensor vectors)
     {
         var along = gradients.mm(vectors.t());
         return (Counts(along > Scalars.Of(0)), Counts(along != Scalars.Of(0)));

@@ -124,7 +124,7 @@ public static class LabelSources
     {
         var lines = Rows(csv).ToList();
         var header = lines.Count > 0 ? lines[0] : [];
-        var key = header.FindIndex(h => h.Trim().ToUpperInvariant() is "PATH" or "FILE" or "IMAGE" or "FILENAME");
+        var key = KeyOf(header);
         if (key < 0 || header.Count < 2)
         {
             throw new AnalysisException("The table of attributes has no column 'path' beside others.", "Write a header line, with a column 'path' relative to the data set's folder.");
@@ -162,6 +162,41 @@ public static class LabelSources
 
         return [.. header.Select((name, c) => (name.Trim(), cells[c])).Where((_, c) => c != key)];
     }
+
+    /// <summary>
+    /// Tagged images: CSV with a column <c>path</c> (or <c>file</c>, <c>image</c>) and, optionally, a column <c>shows</c> of yes and no;
+    /// without it every image shows the concept.
+    /// </summary>
+    /// <param name="csv">Text of the table.</param>
+    /// <returns>Paths of the images that show it, and of those that do not.</returns>
+    /// <exception cref="AnalysisException">No path column, or a tag is neither yes nor no.</exception>
+    public static (IReadOnlyList<string> Positives, IReadOnlyList<string> Negatives) Tagged(string csv)
+    {
+        var lines = Rows(csv).ToList();
+        var key = lines.Count > 0 ? KeyOf(lines[0]) : -1;
+        if (key < 0)
+        {
+            throw new AnalysisException("The table of tagged images has no column 'path'.", "Write a header line, with a column 'path' relative to the data set's folder, and 'shows' where some do not show it.");
+        }
+
+        var shows = lines[0].FindIndex(h => string.Equals(h.Trim(), "shows", StringComparison.OrdinalIgnoreCase));
+        var (positives, negatives) = (new List<string>(), new List<string>());
+        foreach (var line in lines.Skip(1).Where(l => l.Count > key && l[key].Trim().Length > 0))
+        {
+            var tag = shows < 0 ? "yes" : line.Count > shows ? line[shows].Trim() : "";
+            var list = YesOrNo(tag) switch
+            {
+                true => positives,
+                false => negatives,
+                null => throw new AnalysisException($"'{(tag.Length > 40 ? tag[..40] : tag)}' in the table of tagged images is neither yes nor no.", "Write yes or no into the column 'shows'."),
+            };
+            list.Add(line[key].Trim().Replace('\\', '/'));
+        }
+
+        return (positives, negatives);
+    }
+
+    private static int KeyOf(List<string> header) => header.FindIndex(h => h.Trim().ToUpperInvariant() is "PATH" or "FILE" or "IMAGE" or "FILENAME");
 
     /// <summary>Concepts from one column of values; see <see cref="Attributes"/>.</summary>
     /// <param name="name">Name of the column.</param>

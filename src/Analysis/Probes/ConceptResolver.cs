@@ -74,6 +74,41 @@ public static class ConceptResolver
         }
     }
 
+    /// <summary>Checks a definition and empties the fields that its source does not use, so that equal concepts have equal texts.</summary>
+    /// <param name="concept">The definition, perhaps just read from JSON.</param>
+    /// <exception cref="AnalysisException">Something is missing or out of range; says what and the remedy.</exception>
+    public static ConceptDefinition Normalise(ConceptDefinition? concept)
+    {
+        if (concept is null)
+        {
+            throw new AnalysisException("No concept was given.", "Give an object with name and source.");
+        }
+
+        // JSON may hold null where the type does not.
+        var (positives, negatives, classes, regions) = (concept.Positives ?? [], concept.Negatives ?? [], concept.Classes ?? [], concept.Regions ?? []);
+        if (positives.Concat(negatives).Concat(classes).Any(t => t is null) || regions.Any(r => r?.Path is null))
+        {
+            throw new AnalysisException($"A list of the concept {concept.Name} holds null.", "Write paths, classes and regions as texts and objects.");
+        }
+
+        var source = concept.Source;
+        var result = new ConceptDefinition
+        {
+            Name = concept.Name?.Trim() ?? "",
+            Source = source ?? "",
+            Classes = source == "classes" ? [.. classes.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)] : [],
+            Positives = source == "samples" ? [.. positives.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)] : [],
+            Negatives = source is "samples" or "region" ? [.. negatives.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)] : [],
+            Regions = source == "region" ? [.. regions] : [],
+            Attribute = source == "attribute" ? concept.Attribute?.Trim() : null,
+            Value = source == "attribute" ? concept.Value : null,
+            Unit = source is "concept" or "neuron" ? concept.Unit : null,
+            Share = source is "concept" or "neuron" ? concept.Share : 0.05,
+        };
+        Validate(result);
+        return result;
+    }
+
     /// <summary>Resolves a concept.</summary>
     /// <param name="context">The analysis.</param>
     /// <param name="concept">The concept.</param>

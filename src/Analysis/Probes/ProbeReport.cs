@@ -70,6 +70,9 @@ public sealed record ProbeReport
     /// <summary>Accuracy of always giving the more frequent answer; null where the concept is continuous.</summary>
     public Spread? Majority { get; init; }
 
+    /// <summary>The same figure reached by knowing the class of an image and nothing else; null where the data set has no classes.</summary>
+    public Spread? ByClass { get; init; }
+
     /// <summary>Where the concept is read best.</summary>
     public required ProbeLocation Location { get; init; }
 
@@ -246,7 +249,7 @@ public sealed record ClassInfluenceEntry
     /// <summary>Two-sided p that refits and controls have the same mean score (Welch's t test); null where neither varies.</summary>
     public double? PScore { get; init; }
 
-    /// <summary>Two-sided p of the mean derivative among those of the controls: (1 + controls that are as far from their median) / (1 + controls).</summary>
+    /// <summary>Two-sided p of the mean derivative as one new observation against those of the controls (Student's t).</summary>
     public required double PDerivative { get; init; }
 
     /// <summary><see cref="PDerivative"/> after Holm's correction over the classes.</summary>

@@ -11,6 +11,7 @@ public static class TaskCatalogue
         new DecomposeTask(),
         new AttributionMapTask(),
         new LabelTask(),
+        new ProbeTask(),
         new BackpropagateTask(),
     ];
 
