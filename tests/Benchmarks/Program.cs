@@ -15,6 +15,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(Deco
     ["analyze"] = AnalysisBenchmarks.Analyze,
     ["activations"] = ActivationFile.Write,
     ["memory"] = AnalysisBenchmarks.Memory,
+    ["datamodel-train"] = DatamodelBenchmarks.Train,
 };
 try
 {

@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Analysis.Attribution.Retraining;
+using Analysis.Datasets.Sample;
+using Analysis.Imaging;
+using Analysis.Numerics;
+using static TorchSharp.torch;
+
+namespace Benchmarks;
+
+/// <summary>The linear datamodelling score of attributions on the sample network: halves of the sample's images, retrained networks, held-out targets.</summary>
+internal static class DatamodelBenchmarks
+{
+    private const int Side = 32;
+    private const int TargetSeed = 31;
+    private const int SubsetSeed = 11;
+    private static readonly Preprocessing Input = new(Side, Side, [0.5f, 0.5f, 0.5f], [0.25f, 0.25f, 0.25f], ResizeMode.Stretch);
+
+    /// <summary>
+    /// Trains the networks: --components halves for the score and --set checkpoints=M more for the attribution, in the folder
+    /// --output; what is there already is not trained again. --set epochs=E, perclass=N images of each class, targets=T of each class.
+    /// </summary>
+    public static BenchmarkReport Train(BenchmarkOptions options)
+    {
+        options.Prepare();
+        var plan = Plan.Create(options);
+        var folder = options.Output ?? throw new ArgumentException("--output names the folder of the networks.");
+        Directory.CreateDirectory(folder);
+        var (images, targets) = (Load(plan.Training), Load(plan.Targets));
+        var clock = Stopwatch.StartNew();
+        var trained = 0;
+        var right = new List<double>();
+        for (var s = 0; s < plan.Halves.Length; s++)
+        {
+            var path = plan.Margins(folder, s);
+            if (!File.Exists(path))
+            {
+                using var network = TrainableNetwork.CifarResNet(8, SampleClasses.All.Count, 16, Input, 100 + s, CPU);
+                Trainer.Train(network, images, plan.Halves[s], plan.Recipe, 100 + s);
+                network.Save(plan.Weights(folder, s));
+                var logits = Trainer.Logits(network, targets, [.. Enumerable.Range(0, targets.Count)]);
+                File.WriteAllText(path, JsonSerializer.Serialize(logits.Select((l, t) => LinearDatamodel.Margin(l, targets.Labels[t]))));
+                trained++;
+            }
+
+            right.Add(JsonSerializer.Deserialize<double[]>(File.ReadAllText(path))!.Count(m => m > 0) / (double)targets.Count);
+        }
+
+        return new BenchmarkReport("datamodel-train").With("rows", images.Count).With("targets", targets.Count).With("subsets", plan.Subsets)
+            .With("checkpoints", plan.Halves.Length - plan.Subsets).With("epochs", plan.Recipe.Epochs).With("trained", trained)
+            .With("seconds", clock.Elapsed.TotalSeconds).With("meanTargetAccuracy", right.Average()).WithPeak();
+    }
+
+    private static TrainingImages Load(IReadOnlyList<SampleItem> plan)
+    {
+        var pixels = new byte[plan.Count][];
+        Parallel.For(0, plan.Count, i => pixels[i] = ImagePreparation.Resize(plan[i].Paint(), Input).Pixels);
+        var names = SampleClasses.All.Select(c => c.Name).ToList();
+        return new TrainingImages(pixels, [.. plan.Select(i => names.IndexOf(i.FolderClass))], Input);
+    }
+
+    private sealed record Plan(IReadOnlyList<SampleItem> Training, IReadOnlyList<SampleItem> Targets, int[][] Halves, int Subsets, TrainingRecipe Recipe)
+    {
+        public static Plan Create(BenchmarkOptions options)
+        {
+            int Set(string name, int usual) => options.Parameters.TryGetValue(name, out var value) ? (int)value : usual;
+            var training = SamplePlan.Create(new SampleOptions { ImagesPerClass = Set("perclass", 200) });
+            var targets = SamplePlan.Create(new SampleOptions
+            {
+                Seed = TargetSeed,
+                ImagesPerClass = Set("targets", 10),
+                MislabelledShare = 0,
+                CorruptedShare = 0,
+                Foreign = 0,
+                Duplicates = 0,
+            });
+            return new Plan(
+                training, targets, LinearDatamodel.Halves(training.Count, options.Components + Set("checkpoints", 8), SubsetSeed), options.Components,
+                new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = 50 });
+        }
+
+        public string Margins(string folder, int half) => Path.Combine(folder, $"{half:000}.json");
+
+        public string Weights(string folder, int half) => Path.Combine(folder, $"{half:000}.safetensors");
+    }
+}
