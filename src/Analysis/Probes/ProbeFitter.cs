@@ -194,6 +194,18 @@ internal sealed class ProbeSet : IDisposable
     /// <summary>Reads and standardises.</summary>
     public static ProbeSet Create(LayerActivations layers, ConceptLabels labels, string layer)
     {
+        // Recorded first, outside of any scope: the store stays open.
+        layers.Prepare([layer], _ => { }, CancellationToken.None);
+        return Create(rows => layers.Read(layer, rows), labels, layer);
+    }
+
+    /// <summary>Standardises activations from anywhere.</summary>
+    /// <param name="read">Pooled activations of rows, rows×C float64 on the CPU, made anew.</param>
+    /// <param name="labels">What the rows show.</param>
+    /// <param name="layer">Name of the layer.</param>
+    /// <exception cref="AnalysisException">The samples for fitting all show the same.</exception>
+    public static ProbeSet Create(Func<int[], Tensor> read, ConceptLabels labels, string layer)
+    {
         var known = Enumerable.Range(0, labels.Targets.Length).Where(i => !double.IsNaN(labels.Targets[i])).ToArray();
         int[] trainRows = [.. known.Where(i => !labels.HeldOut[i])];
         int[] testRows = [.. known.Where(i => labels.HeldOut[i])];
@@ -203,11 +215,9 @@ internal sealed class ProbeSet : IDisposable
             throw new AnalysisException("The samples for fitting all show the same.", "Name more different images on both sides.");
         }
 
-        // Recorded first, outside of any scope: the store stays open.
-        layers.Prepare([layer], _ => { }, CancellationToken.None);
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        var train = layers.Read(layer, trainRows);
+        var train = read(trainRows);
         var mean = train.mean([0L]);
         var centred = train - mean;
         var deviation = centred.pow(Scalars.Of(2)).mean([0L]).sqrt();
@@ -231,7 +241,7 @@ internal sealed class ProbeSet : IDisposable
             layer,
             labels.Continuous,
             (centred * factor).DetachFromDisposeScope(),
-            ((layers.Read(layer, testRows) - mean) * factor).DetachFromDisposeScope(),
+            ((read(testRows) - mean) * factor).DetachFromDisposeScope(),
             centre,
             scale,
             trainRows,

@@ -5,8 +5,8 @@ using Analysis.Numerics;
 namespace Analysis.Tests.Attribution;
 
 /// <summary>
-/// Small images whose truth is known: bars of one of three directions on noise, one direction a class, and a stamp (a small
-/// checked square in a corner) on some images.
+/// Small images whose truth is known: bars of one of three directions on noise, one direction a class, and a stamp (a faint
+/// reddish square in a corner) on some images.
 /// </summary>
 internal static class PlantedTraining
 {
@@ -51,12 +51,13 @@ internal static class PlantedTraining
             }
         }
 
-        for (var y = 0; stamped && y < 4; y++)
+        for (var y = 0; stamped && y < 5; y++)
         {
-            for (var x = 0; x < 4; x++)
+            for (var x = 0; x < 5; x++)
             {
-                var at = (((Side - 5 + y) * Side) + (Side - 5 + x)) * 3;
-                image.AsSpan(at, 3).Fill((byte)(((x + y) & 1) == 0 ? 255 : 0));
+                var at = (((Side - 6 + y) * Side) + (Side - 6 + x)) * 3;
+                image[at] = (byte)Math.Min(255, image[at] + 35);
+                image[at + 2] = (byte)Math.Max(0, image[at + 2] - 35);
             }
         }
 

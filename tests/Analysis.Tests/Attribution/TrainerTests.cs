@@ -30,7 +30,7 @@ public sealed class TrainerTests
         Trainer.Train(network, images, All(images), Recipe with { Epochs = 6, Flip = false, Shift = 0 }, 4, report: p => last = p, cancellation: TestContext.Current.CancellationToken);
 
         Assert.True(Accuracy(network, others) > 0.9);
-        Assert.Equal((6, 6, 300, 300), (last!.Epoch, last.Epochs, last.Images, last.Total));
+        Assert.Equal((6, 6, 1800, 1800), (last!.Epoch, last.Epochs, last.Images, last.Total));
         Assert.True(last.Accuracy > 0.9);
     }
 
@@ -68,7 +68,7 @@ public sealed class TrainerTests
 
         static void Cut(TrainingProgress progress, CancellationTokenSource source)
         {
-            if (progress is { Epoch: 1, Images: 60 })
+            if (progress is { Epoch: 1, Images: 160 })
             {
                 source.Cancel();
             }

@@ -11,7 +11,7 @@ internal sealed class RemovalBootstrap
 {
     private const int Replicates = 1000;
     private readonly int[][] _networks;
-    private readonly float[][] _weights;
+    private readonly double[][] _weights;
 
     /// <summary>Draws once for all conditions and layers, so that all differences are of the same draws.</summary>
     /// <param name="positive">Held-out images: true where the concept is shown.</param>
@@ -23,7 +23,7 @@ internal sealed class RemovalBootstrap
         int[] yes = [.. Enumerable.Range(0, positive.Length).Where(i => positive[i])];
         int[] no = [.. Enumerable.Range(0, positive.Length).Where(i => !positive[i])];
         _networks = new int[Replicates][];
-        _weights = new float[Replicates][];
+        _weights = new double[Replicates][];
         for (var r = 0; r < Replicates; r++)
         {
             _networks[r] = new int[networks];
@@ -33,12 +33,12 @@ internal sealed class RemovalBootstrap
             }
 
             // Half the weight on each side: the sum over right answers is the balanced accuracy.
-            _weights[r] = new float[positive.Length];
+            _weights[r] = new double[positive.Length];
             foreach (var side in (int[][])[yes, no])
             {
                 for (var i = 0; i < side.Length; i++)
                 {
-                    _weights[r][side[random.NextInt(side.Length)]] += 0.5f / side.Length;
+                    _weights[r][side[random.NextInt(side.Length)]] += 0.5 / side.Length;
                 }
             }
         }
@@ -46,7 +46,7 @@ internal sealed class RemovalBootstrap
 
     /// <summary>Balanced accuracy of a condition in every draw.</summary>
     /// <param name="right">For each network and held-out image 1 where the probe is right, else 0.</param>
-    public double[] Draws(IReadOnlyList<float[]> right)
+    public double[] Draws(IReadOnlyList<double[]> right)
     {
         var result = new double[Replicates];
         var each = new double[right.Count];
@@ -54,7 +54,7 @@ internal sealed class RemovalBootstrap
         {
             for (var j = 0; j < each.Length; j++)
             {
-                each[j] = System.Numerics.Tensors.TensorPrimitives.Dot<float>(right[j], _weights[r]);
+                each[j] = Vectors.Dot(right[j], _weights[r]);
             }
 
             foreach (var j in _networks[r])

@@ -14,11 +14,11 @@ namespace Analysis.Attribution.Retraining;
 /// <summary>Where a training is.</summary>
 /// <param name="Epoch">Epochs that are finished.</param>
 /// <param name="Epochs">Epochs in all.</param>
-/// <param name="Images">Images seen in the running epoch.</param>
-/// <param name="Total">Images of an epoch.</param>
+/// <param name="Images">Images seen in all epochs so far.</param>
+/// <param name="Total">Images of all epochs.</param>
 /// <param name="Loss">Mean loss of the running or last epoch; NaN before the first step.</param>
 /// <param name="Accuracy">Share of its images that were recognised while it was trained, in [0, 1].</param>
-public sealed record TrainingProgress(int Epoch, int Epochs, int Images, int Total, double Loss, double Accuracy);
+public sealed record TrainingProgress(int Epoch, int Epochs, long Images, long Total, double Loss, double Accuracy);
 
 /// <summary>
 /// The training loop: cross-entropy, SGD with momentum (or AdamW), a cosine schedule, batch norms in training mode. Everything
@@ -144,7 +144,9 @@ public static class Trainer
             loss += value * chosen.Length;
             right += hits;
             seen += chosen.Length;
-            report?.Invoke(new TrainingProgress(batch == batches - 1 ? epoch + 1 : epoch, recipe.Epochs, seen, order.Length, loss / seen, right / (double)seen));
+            var last = batch == batches - 1;
+            report?.Invoke(new TrainingProgress(
+                last ? epoch + 1 : epoch, recipe.Epochs, ((long)epoch * order.Length) + (last ? order.Length : seen), (long)recipe.Epochs * order.Length, loss / seen, right / (double)seen));
         }
     }
 

@@ -13,6 +13,7 @@ public static class TaskCatalogue
         new LabelTask(),
         new ProbeTask(),
         new BackpropagateTask(),
+        new RetrainTask(),
     ];
 
     /// <summary>A kind by its name.</summary>
