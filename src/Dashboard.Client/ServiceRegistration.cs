@@ -12,6 +12,7 @@ public static class ServiceRegistration
     {
         services.AddMudServices();
         services.TryAddSingleton(TimeProvider.System);
+        services.AddScoped<State.TagBasket>();
         return services;
     }
 }

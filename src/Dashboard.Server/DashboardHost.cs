@@ -129,6 +129,8 @@ internal static class DashboardHost
         services.AddSingleton<IComparisonService>(provider => provider.GetRequiredService<AtlasService>());
         services.AddSingleton<IAtlasService>(provider => provider.GetRequiredService<AtlasService>());
         services.AddSingleton<IAnnotationService, AnnotationService>();
+        services.AddSingleton<DraftResolver>();
+        services.AddSingleton<IUserConceptService, UserConceptService>();
         services.AddSingleton<ShareService>();
         services.AddSingleton<IShareService>(provider => provider.GetRequiredService<ShareService>());
         services.AddSingleton<ReportWriter>();

@@ -36,6 +36,16 @@ public static class PageUrls
     /// <summary>Smallest changes of images for a concept.</summary>
     public static string Backpropagation(string id) => $"/analyses/{id}/backpropagation";
 
+    /// <summary>Concepts that people defined, with their probes.</summary>
+    public static string Probes(string id) => $"/analyses/{id}/probes";
+
+    /// <summary>One concept that a person defined, with its probe.</summary>
+    public static string Probe(string id, string userConcept) => $"/analyses/{id}/probes/{userConcept}";
+
+    /// <summary>Defines a concept; <paramref name="from"/> is classes, samples, attribute, region, concept or neuron.</summary>
+    public static string DefineConcept(string id, string? from = null, int? unit = null) =>
+        $"/analyses/{id}/probes/new" + (from is null ? "" : $"?from={from}" + (unit is null ? "" : FormattableString.Invariant($"&unit={unit}")));
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 

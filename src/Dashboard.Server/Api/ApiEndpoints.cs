@@ -28,6 +28,7 @@ internal static class ApiEndpoints
         MapReports(analysis.MapGroup("").WithTags("reports"));
         MapShares(api, analysis);
         analysis.MapTasks();
+        analysis.MapUserConcepts();
         analysis.MapPictures();
         api.MapPreviewPictures();
         MapSources(api);

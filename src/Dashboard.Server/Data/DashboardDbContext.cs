@@ -25,6 +25,8 @@ internal sealed class DashboardDbContext(DbContextOptions<DashboardDbContext> op
 
     public DbSet<TaskEntity> Tasks => Set<TaskEntity>();
 
+    public DbSet<UserConceptEntity> UserConcepts => Set<UserConceptEntity>();
+
     /// <summary>Milliseconds since 1970: SQLite neither compares nor sorts dates with an offset.</summary>
     private sealed class Milliseconds() : ValueConverter<DateTimeOffset, long>(
         value => value.ToUnixTimeMilliseconds(), value => DateTimeOffset.FromUnixTimeMilliseconds(value));
@@ -60,6 +62,11 @@ internal sealed class DashboardDbContext(DbContextOptions<DashboardDbContext> op
         tasks.HasIndex(row => new { row.AnalysisKey, row.TaskKey }).IsUnique();
         tasks.HasIndex(row => new { row.State, row.QueueOrder });
         tasks.Property(row => row.State).HasConversion<string>();
+        var userConcepts = Owned<UserConceptEntity>(model, "UserConcepts");
+        userConcepts.HasKey(row => row.Key);
+        userConcepts.HasIndex(row => row.Id).IsUnique();
+        userConcepts.Property(row => row.Name).UseCollation("NOCASE");
+        userConcepts.HasIndex(row => new { row.AnalysisKey, row.Name }).IsUnique();
         var shares = Owned<ShareEntity>(model, "Shares");
         shares.HasKey(row => row.Key);
         shares.HasIndex(row => row.TokenHash).IsUnique();

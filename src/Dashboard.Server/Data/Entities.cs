@@ -265,6 +265,24 @@ internal sealed class AnnotationEntity
     public static (int From, int To) StrategyTargets(int classIndex) => (StrategyTarget(classIndex, 0), StrategyTarget(classIndex + 1, 0));
 }
 
+/// <summary>A concept that a person defined. Apart from what the engine writes, so that it survives a run that is repeated.</summary>
+internal sealed class UserConceptEntity
+{
+    public int Key { get; set; }
+
+    public int AnalysisKey { get; set; }
+
+    /// <summary>12 lower-case hex digits.</summary>
+    public required string Id { get; set; }
+
+    public required string Name { get; set; }
+
+    /// <summary>The <see cref="Analysis.Probes.ConceptDefinition"/> as JSON, with the name it was first given.</summary>
+    public required string Definition { get; set; }
+
+    public DateTimeOffset Created { get; set; }
+}
+
 /// <summary>A read-only link. Only a hash of the token is looked up; the protected copy serves the owner's list.</summary>
 internal sealed class ShareEntity
 {

@@ -15,7 +15,8 @@ namespace Dashboard.Server.Services;
 internal sealed class TaskService(
     IDbContextFactory<DashboardDbContext> databases, DataFolders folders, ProgressStore progress, JobCoordinator coordinator) : ITaskService
 {
-    private const int LongestParameters = 64 * 1024;
+    /// <summary>Most characters of a task's parameters: a concept may name some thousand images.</summary>
+    public const int LongestParameters = 512 * 1024;
     private const int SqliteConstraint = 19;
 
     public async Task<TaskView> StartAsync(string analysisId, string kind, JsonElement? parameters, CancellationToken cancellation = default)

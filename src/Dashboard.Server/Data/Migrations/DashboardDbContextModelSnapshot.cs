@@ -455,6 +455,41 @@ namespace Dashboard.Server.Data.Migrations
                     b.ToTable("Tasks", (string)null);
                 });
 
+            modelBuilder.Entity("Dashboard.Server.Data.UserConceptEntity", b =>
+                {
+                    b.Property<int>("Key")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("AnalysisKey")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Definition")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .UseCollation("NOCASE");
+
+                    b.HasKey("Key");
+
+                    b.HasIndex("Id")
+                        .IsUnique();
+
+                    b.HasIndex("AnalysisKey", "Name")
+                        .IsUnique();
+
+                    b.ToTable("UserConcepts", (string)null);
+                });
+
             modelBuilder.Entity("Dashboard.Server.Data.AnnotationEntity", b =>
                 {
                     b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
@@ -519,6 +554,15 @@ namespace Dashboard.Server.Data.Migrations
                 });
 
             modelBuilder.Entity("Dashboard.Server.Data.TaskEntity", b =>
+                {
+                    b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
+                        .WithMany()
+                        .HasForeignKey("AnalysisKey")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("Dashboard.Server.Data.UserConceptEntity", b =>
                 {
                     b.HasOne("Dashboard.Server.Data.AnalysisEntity", null)
                         .WithMany()
