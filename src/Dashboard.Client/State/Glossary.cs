@@ -46,7 +46,7 @@ public static class Glossary
         ["probe"] = "A linear reading of a concept from the activations of a layer, fitted to some of the images and tested on others. Where it works, the layer holds the concept in a form that the network can use.",
         ["held-out split"] = "Three in ten images of each side are kept for testing; exact copies of an image are on one side.",
         ["balanced accuracy"] = "Mean of the shares of right answers among the images that show the concept and among those that do not: 50% is chance, however rare the concept is. Higher is better.",
-        ["shuffled labels"] = "The same probe fitted to labels dealt out at random: what is reached without any concept.",
+        ["shuffled control"] = "The same probe fitted to labels dealt out at random: what is reached without any concept.",
         ["probe agreement"] = "Cosine between the directions that probes find on different divisions of the images: near 1 there is one direction, near 0 many serve as well.",
         ["tcav"] = "Share of a class's images whose score rises when the activation moves along the concept's direction. 50% is no influence; compared with probes of shuffled labels.",
         ["cosine"] = "Similarity of two directions: 1 is the same, 0 is unrelated, −1 is opposite.",

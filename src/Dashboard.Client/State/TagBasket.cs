@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Text.Json;
 
 namespace Dashboard.Client.State;
@@ -23,7 +24,7 @@ public sealed class TagBasket
     /// <summary>Most images that can be tagged.</summary>
     public const int Most = 2000;
 
-    private readonly Dictionary<string, Dictionary<int, SampleTag>> _tags = [];
+    private readonly Dictionary<string, OrderedDictionary<int, SampleTag>> _tags = [];
     private readonly HashSet<string> _on = [];
 
     /// <summary>Something changed.</summary>
@@ -33,7 +34,7 @@ public sealed class TagBasket
     public bool IsOn(string analysisId) => _on.Contains(analysisId);
 
     /// <summary>Tags of an analysis by row.</summary>
-    public IReadOnlyDictionary<int, SampleTag> Tags(string analysisId) => _tags.GetValueOrDefault(analysisId) ?? [];
+    public IReadOnlyDictionary<int, SampleTag> Tags(string analysisId) => _tags.TryGetValue(analysisId, out var tags) ? tags : ReadOnlyDictionary<int, SampleTag>.Empty;
 
     /// <summary>What is said of an image; null for nothing.</summary>
     public SampleTag? Of(string analysisId, int sample) => Tags(analysisId).GetValueOrDefault(sample);

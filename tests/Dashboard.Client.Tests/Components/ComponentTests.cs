@@ -10,6 +10,8 @@ namespace Dashboard.Client.Tests.Components;
 
 public sealed class ComponentTests : BunitContext
 {
+    public ComponentTests() => Services.AddDashboardClient();
+
     [Fact]
     public void The_stage_strip_shows_progress_rate_and_where_a_stage_came_from()
     {

@@ -114,7 +114,8 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default) => Task.FromResult(Concept?.Concept.Id == conceptId ? Concept : null);
 
-    public Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public Task<IReadOnlyList<SampleTile>> SamplesAsync(string analysisId, IReadOnlyList<int> samples, CancellationToken cancellation = default) =>
+        Task.FromResult<IReadOnlyList<SampleTile>>([.. samples.Select(row => Outliers.First(t => t.Index == row))]);
 
     public Task<Paged<SampleTile>> ClassSamplesAsync(string analysisId, int classIndex, int? strategy, int skip, int take, CancellationToken cancellation = default) =>
         Task.FromResult(new Paged<SampleTile>([], 0));
