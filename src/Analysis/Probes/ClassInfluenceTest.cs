@@ -26,6 +26,7 @@ internal static class ClassInfluenceTest
     private const int FewestImages = 5;
     private const int AllImages = 4000;
     private const double Level = 0.05;
+    private const double Agreeing = 0.9;
 
     /// <summary>Tests the classes.</summary>
     /// <param name="context">The analysis.</param>
@@ -222,7 +223,10 @@ internal static class ClassInfluenceTest
         for (var i = 0; i < order.Length; i++)
         {
             largest = Math.Max(largest, Math.Min(1, entries[order[i]].PDerivative * (order.Length - i)));
-            entries[order[i]] = entries[order[i]] with { PCorrected = Rounding.Significant(largest), Significant = largest < Level };
+            var entry = entries[order[i]];
+            // Chance directions hardly move a logit, so that even a wavering concept stands out from them: refits must agree.
+            var agreeing = entry.Derivative.Values.Count(v => Math.Sign(v) == Math.Sign(entry.Derivative.Mean)) / (double)entry.Derivative.Values.Count;
+            entries[order[i]] = entry with { PCorrected = Rounding.Significant(largest), Significant = largest < Level && agreeing >= Agreeing };
         }
 
         return entries;

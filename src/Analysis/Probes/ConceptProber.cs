@@ -18,6 +18,7 @@ internal static class ConceptProber
     private const int Shown = 12;
     private const int Neurons = 10;
     private const int Few = 30;
+    private const int Compared = 256;
     private const double Recording = 0.4;
     private const double Fitting = 0.45;
 
@@ -48,10 +49,14 @@ internal static class ConceptProber
         foreach (var layer in layers)
         {
             Report(Recording + (Fitting * probes.Count / layers.Count), $"Fitting probes at {layer.Name}");
-            probes.Add(Layer(context, request, divisions, layer, tensors, cancellation));
+            // Some layers are read under two names, and pooling changes nothing that is averaged over positions.
+            probes.Add(probes.FirstOrDefault(p => p.SameAs is null && Same(context, labels, p, layer)) is { } twin
+                ? Twin(context, twin, layer, tensors)
+                : Layer(context, request, divisions, layer, tensors, cancellation));
         }
 
         var best = probes.MaxBy(p => p.Scores.Score?.Mean ?? double.NegativeInfinity)!;
+        best = probes.FirstOrDefault(p => p.Analysed && p.SameAs == best.Layer) ?? best;
         var location = Locate(probes, best, labels.Continuous);
         var notes = Notes(context, labels, location, best, ByClass(context, divisions));
         ClassInfluence? influence = null;
@@ -163,6 +168,8 @@ internal static class ConceptProber
             Depth = context.Layers.All.ToList().FindIndex(l => l.Name == layer.Name),
             Analysed = layer.Name == context.Plan.Layer.Name,
             Strength = Rounding.Significant(options.Strength!.Value),
+            FittedOn = fits[0].Fitted.Samples,
+            TestedOn = fits[0].HeldOut.Samples,
             Scores = ProbeFigures.Of([.. fits.Select(f => f.HeldOut)]),
             Fitted = ProbeFigures.Of([.. fits.Select(f => f.Fitted)]),
             Control = ProbeFigures.Of(controls),
@@ -171,6 +178,32 @@ internal static class ConceptProber
             Sparsity = request.Sparsity ? ProbeSparsityMeasure.Summarise(sparsity) : null,
             Strongest = [.. Ranks.Descending(Array.ConvertAll(mean, Math.Abs)).Take(Neurons).Select(c => new ProbeNeuron(c, Rounding.Significant(mean[c])))],
         };
+    }
+
+    /// <summary>Whether two layers have the same pooled activations, but for rounding.</summary>
+    private static bool Same(TaskContext context, ConceptLabels labels, LayerProbe earlier, LayerInfo layer)
+    {
+        if (earlier.Channels != layer.Channels)
+        {
+            return false;
+        }
+
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        var rows = Enumerable.Range(0, Math.Min(Compared, labels.Targets.Length)).Select(i => (int)((long)i * labels.Targets.Length / Compared)).Distinct().ToArray();
+        var (a, b) = (context.Layers.Read(earlier.Layer, rows), context.Layers.Read(layer.Name, rows));
+        return (a - b).abs().max().item<double>() <= 1e-5 * a.abs().max().item<double>();
+    }
+
+    /// <summary>The probes of a layer under another name.</summary>
+    private static LayerProbe Twin(TaskContext context, LayerProbe earlier, LayerInfo layer, List<(string Name, Tensor Tensor)> tensors)
+    {
+        foreach (var (name, values) in tensors.Where(t => t.Name.EndsWith("/" + earlier.Layer, StringComparison.Ordinal)).ToList())
+        {
+            tensors.Add(($"{name.Split('/', 2)[0]}/{layer.Name}", values.alias()));
+        }
+
+        return earlier with { Layer = layer.Name, Depth = context.Layers.All.ToList().FindIndex(l => l.Name == layer.Name), Analysed = layer.Name == context.Plan.Layer.Name, SameAs = earlier.Layer };
     }
 
     private static ProbeLocation Locate(List<LayerProbe> probes, LayerProbe best, bool continuous)
@@ -246,6 +279,11 @@ internal static class ConceptProber
         if (best.Scores.Score is { } held && best.Fitted.Score is { } fitted && fitted.Mean - held.Mean > 0.1)
         {
             notes.Add("The probe does much better on the images that it was fitted to: more labelled images would help.");
+        }
+
+        if (best.FittedOn + best.TestedOn < labels.Targets.Count(t => !double.IsNaN(t)))
+        {
+            notes.Add($"At {best.Layer} the probes were fitted to {best.FittedOn:N0} images and tested on {best.TestedOn:N0}, evenly chosen: more would take too long.");
         }
 
         if (context.Plan.Network is RecordedNetwork)

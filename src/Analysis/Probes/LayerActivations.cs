@@ -30,6 +30,9 @@ public sealed class LayerActivations : IDisposable
     /// <summary>Layers in the order of the forward pass.</summary>
     public IReadOnlyList<LayerInfo> All { get; }
 
+    /// <summary>Honoured while layers are recorded.</summary>
+    public CancellationToken Cancellation => _context.Cancellation;
+
     /// <summary>A layer by name.</summary>
     /// <exception cref="AnalysisException">There is none; lists those there are.</exception>
     public LayerInfo Get(string layer) =>

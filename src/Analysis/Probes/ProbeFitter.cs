@@ -159,6 +159,12 @@ public static class ProbeFitter
 /// <summary>Standardised activations of a layer for one division into fitting and testing; many probes are fitted to it.</summary>
 internal sealed class ProbeSet : IDisposable
 {
+    /// <summary>Multiplications of a Newton step, rows × channels², that are still quick.</summary>
+    private const double MostWork = 2e10;
+
+    private const int FewestKept = 4_000;
+    private const int MostKept = 20_000;
+
     private readonly Tensor _train;
     private readonly Tensor _test;
     private readonly string _layer;
@@ -195,20 +201,23 @@ internal sealed class ProbeSet : IDisposable
     public static ProbeSet Create(LayerActivations layers, ConceptLabels labels, string layer)
     {
         // Recorded first, outside of any scope: the store stays open.
-        layers.Prepare([layer], _ => { }, CancellationToken.None);
-        return Create(rows => layers.Read(layer, rows), labels, layer);
+        layers.Prepare([layer], _ => { }, layers.Cancellation);
+        var channels = (double)layers.Get(layer).Channels;
+        return Create(rows => layers.Read(layer, rows), labels, layer, (int)Math.Clamp(MostWork / (channels * channels), FewestKept, MostKept));
     }
 
     /// <summary>Standardises activations from anywhere.</summary>
     /// <param name="read">Pooled activations of rows, rows×C float64 on the CPU, made anew.</param>
     /// <param name="labels">What the rows show.</param>
     /// <param name="layer">Name of the layer.</param>
+    /// <param name="most">Most rows on either side; more are thinned out evenly.</param>
     /// <exception cref="AnalysisException">The samples for fitting all show the same.</exception>
-    public static ProbeSet Create(Func<int[], Tensor> read, ConceptLabels labels, string layer)
+    public static ProbeSet Create(Func<int[], Tensor> read, ConceptLabels labels, string layer, int most = MostKept)
     {
         var known = Enumerable.Range(0, labels.Targets.Length).Where(i => !double.IsNaN(labels.Targets[i])).ToArray();
         int[] trainRows = [.. known.Where(i => !labels.HeldOut[i])];
         int[] testRows = [.. known.Where(i => labels.HeldOut[i])];
+        (trainRows, testRows) = (Thin(trainRows, labels, most), Thin(testRows, labels, most));
         var trainTargets = Array.ConvertAll(trainRows, i => labels.Targets[i]);
         if (trainRows.Length < 2 || trainTargets.Distinct().Count() < 2)
         {
@@ -248,6 +257,33 @@ internal sealed class ProbeSet : IDisposable
             testRows,
             trainTargets,
             Array.ConvertAll(testRows, i => labels.Targets[i]));
+    }
+
+    /// <summary>
+    /// At most so many rows, evenly spread; the samples that show a concept give way only where they are more than half, since
+    /// each of them says more.
+    /// </summary>
+    internal static int[] Thin(int[] rows, ConceptLabels labels, int most)
+    {
+        if (rows.Length <= most)
+        {
+            return rows;
+        }
+
+        if (labels.Continuous)
+        {
+            return Spread(rows, most);
+        }
+
+        int[] rare = [.. rows.Where(i => labels.Targets[i] == 1)];
+        int[] common = [.. rows.Where(i => labels.Targets[i] != 1)];
+        var flipped = rare.Length > common.Length;
+        (rare, common) = flipped ? (common, rare) : (rare, common);
+        var kept = Spread(rare, Math.Max(most / 2, most - common.Length));
+        return [.. kept.Concat(Spread(common, most - kept.Length)).Order()];
+
+        static int[] Spread(int[] rows, int most) =>
+            rows.Length <= most ? rows : [.. Enumerable.Range(0, most).Select(i => rows[(int)((long)i * rows.Length / most)])];
     }
 
     /// <summary>Fits a probe.</summary>

@@ -116,7 +116,7 @@ public sealed record Spread(double Mean, double Deviation, IReadOnlyList<double>
 }
 
 /// <summary>Where a concept is read best.</summary>
-/// <param name="Layer">Layer with the best mean score.</param>
+/// <param name="Layer">Layer with the best mean score; the analysed one where it has the same activations.</param>
 /// <param name="Score">That score.</param>
 /// <param name="AsGood">Layers whose mean score is within one deviation of it, in the order of the forward pass, itself among them.</param>
 /// <param name="Readable">Whether the score is above chance and the shuffled control by more than two deviations.</param>
@@ -168,8 +168,17 @@ public sealed record LayerProbe
     /// <summary>Whether it is the layer of the analysis.</summary>
     public required bool Analysed { get; init; }
 
+    /// <summary>Earlier layer with the same pooled activations, from which the figures are taken; null where there is none.</summary>
+    public string? SameAs { get; init; }
+
     /// <summary>Strength of the penalty.</summary>
     public required double Strength { get; init; }
+
+    /// <summary>Samples that the probes of the first seed were fitted to; fewer than are labelled where more would take too long.</summary>
+    public required int FittedOn { get; init; }
+
+    /// <summary>Samples that they were tested on.</summary>
+    public required int TestedOn { get; init; }
 
     /// <summary>On held-out samples.</summary>
     public required ProbeFigures Scores { get; init; }
@@ -255,7 +264,7 @@ public sealed record ClassInfluenceEntry
     /// <summary><see cref="PDerivative"/> after Holm's correction over the classes.</summary>
     public required double PCorrected { get; init; }
 
-    /// <summary>Whether that is below 0.05.</summary>
+    /// <summary>Whether that is below 0.05, and at least nine of ten refits agree whether the logit rises or falls.</summary>
     public required bool Significant { get; init; }
 }
 

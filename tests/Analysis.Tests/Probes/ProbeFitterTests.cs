@@ -18,6 +18,8 @@ public sealed class ProbeFitterTests(SampleRun run) : IClassFixture<SampleRun>
         Assert.True(fitted.HeldOut.Auc > 0.98, $"{fitted.HeldOut}");
         Assert.Equal(context.Plan.Layer.Channels, fitted.Probe.Weights.Length);
         Assert.Equal(1, Math.Sqrt(fitted.Direction().Sum(v => v * v)), 1e-12);
+        // Along the direction of activations as they are the logit rises as fast as it can.
+        Assert.Equal(Analysis.Numerics.Vectors.Norm(fitted.Probe.Raw().Weights), Analysis.Numerics.Vectors.Dot(fitted.Direction(), fitted.Probe.Raw().Weights), 1e-9);
         // The probe on activations as they are gives the scores that it says.
         var (weights, bias) = fitted.Probe.Raw();
         int[] test = [.. Enumerable.Range(0, labels.Targets.Length).Where(i => labels.HeldOut[i])];
