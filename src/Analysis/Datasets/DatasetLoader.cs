@@ -1,4 +1,5 @@
 using Analysis.Datasets.Recorded;
+using Analysis.Datasets.Sample;
 using Analysis.Imaging;
 
 namespace Analysis.Datasets;
@@ -82,6 +83,11 @@ public static class DatasetLoader
         if (CifarDataset.TryOpenFolder(root) is { } cifar)
         {
             return cifar;
+        }
+
+        if (GeneratedDataset.TryOpenFolder(root) is { } generated)
+        {
+            return generated;
         }
 
         if (LabelledFolderDataset.TableOf(root) is { } table)

@@ -36,6 +36,7 @@ internal static class DashboardCommandLine
         root.Subcommands.Add(RetrainCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(SeedCommand.Create());
         root.Subcommands.Add(WorkerCommand.Create());
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)

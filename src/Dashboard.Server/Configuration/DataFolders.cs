@@ -31,6 +31,9 @@ internal sealed class DataFolders
     /// <summary>The built-in sample's images.</summary>
     public string Sample => Path.Combine(Root, "sample");
 
+    /// <summary>Descriptions of generated data sets, one folder for each generated atlas.</summary>
+    public string Generated => Path.Combine(Root, "generated");
+
     /// <summary>Keys that protect cookies.</summary>
     public string Keys => Path.Combine(Root, "keys");
 

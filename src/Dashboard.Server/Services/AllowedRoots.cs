@@ -13,7 +13,7 @@ internal sealed class AllowedRoots
         : this(options.Value.DataRoots.Count > 0
             ? options.Value.DataRoots
             : [Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)],
-            [folders.Sample, SampleNetworkFolder])
+            [folders.Sample, folders.Generated, SampleNetworkFolder])
     {
     }
 

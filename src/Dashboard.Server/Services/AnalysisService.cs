@@ -146,7 +146,7 @@ internal sealed class AnalysisService(
 
         progress.Remove(id);
         var shards = await UnusedShardsAsync(id, cancellation);
-        foreach (var folder in shards.Append(folders.Run(id)).Append(Path.Combine(folders.Thumbnails, id)))
+        foreach (var folder in shards.Append(folders.Run(id)).Append(Path.Combine(folders.Thumbnails, id)).Append(Path.Combine(folders.Generated, id)))
         {
             try
             {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Analysis;
+using Analysis.Atlas;
 using Analysis.Runs.Tasks;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
@@ -31,6 +32,11 @@ internal sealed class TaskService(
         }
 
         var key = TaskRunner.Key(task, complete, keys);
+        if (keys.ContainsKey(GeneratedAtlas.ManifestKey) && !File.Exists(Path.Combine(folders.Task(analysisId, key), TaskRunner.ResultFile)))
+        {
+            throw new ServiceException("This atlas is generated: there is no network and no image behind it to compute on. Open the atlas of an analysis.");
+        }
+
         var known = await database.Tasks.AsNoTracking().FirstOrDefaultAsync(row => row.AnalysisKey == analysis.Key && row.TaskKey == key, cancellation);
         if (known is null)
         {
