@@ -14,11 +14,11 @@ namespace Dashboard.EndToEnd;
 public sealed class Site : IAsyncDisposable
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
-    private readonly Process _process;
+    private readonly Process? _process;
     private readonly ConcurrentQueue<string> _output = new();
     private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private Site(Process process, string folder)
+    private Site(Process? process, string folder)
     {
         _process = process;
         Folder = folder;
@@ -35,7 +35,7 @@ public sealed class Site : IAsyncDisposable
     /// <summary>What the host printed.</summary>
     public string Output => string.Join('\n', _output);
 
-    public bool IsRunning => !_process.HasExited;
+    public bool IsRunning => _process is null or { HasExited: false };
 
     /// <summary>Images of the built-in sample: class folders.</summary>
     public string SampleImages => Path.Combine(Folder, "data", "sample", "images");
@@ -54,8 +54,17 @@ public sealed class Site : IAsyncDisposable
         }
     }
 
+    /// <summary>Process of the site; SITE_PROCESS says it of a site that runs already; null where unknown.</summary>
+    public int? ProcessId => _process?.Id ?? (int.TryParse(Environment.GetEnvironmentVariable("SITE_PROCESS"), CultureInfo.InvariantCulture, out var id) ? id : null);
+
     public static async Task<Site> StartAsync()
     {
+        // SITE_ADDRESS: a site that runs already, for measurements on data of one's own. It is left running.
+        if (Environment.GetEnvironmentVariable("SITE_ADDRESS") is { Length: > 0 } known)
+        {
+            return new Site(null, "") { Address = known.TrimEnd('/'), Http = new HttpClient { BaseAddress = new Uri(known) } };
+        }
+
         // SITE_FOLDER: an empty folder of a name that may be seen in pictures.
         var folder = Environment.GetEnvironmentVariable("SITE_FOLDER") is { Length: > 0 } named
             ? Directory.CreateDirectory(named).FullName
@@ -73,13 +82,14 @@ public sealed class Site : IAsyncDisposable
             start.ArgumentList.Add(argument);
         }
 
-        var site = new Site(new Process { StartInfo = start, EnableRaisingEvents = true }, folder);
-        site._process.OutputDataReceived += (_, line) => site.Print(line.Data);
-        site._process.ErrorDataReceived += (_, line) => site.Print(line.Data);
-        site._process.Exited += (_, _) => site._address.TrySetException(new InvalidOperationException($"The site ended at its start:\n{site.Output}"));
-        site._process.Start();
-        site._process.BeginOutputReadLine();
-        site._process.BeginErrorReadLine();
+        var process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        var site = new Site(process, folder);
+        process.OutputDataReceived += (_, line) => site.Print(line.Data);
+        process.ErrorDataReceived += (_, line) => site.Print(line.Data);
+        process.Exited += (_, _) => site._address.TrySetException(new InvalidOperationException($"The site ended at its start:\n{site.Output}"));
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
         try
         {
             site.Address = await site._address.Task.WaitAsync(TimeSpan.FromSeconds(60));
@@ -175,7 +185,7 @@ public sealed class Site : IAsyncDisposable
             {
                 // The name in brackets may hold anything; the state and the parent follow its end.
                 var stat = File.ReadAllText(Path.Combine(folder, "stat"));
-                if (stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1] == _process.Id.ToString(CultureInfo.InvariantCulture)
+                if (stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1] == _process?.Id.ToString(CultureInfo.InvariantCulture)
                     && File.ReadAllText(Path.Combine(folder, "cmdline")).Split('\0').Contains("worker"))
                 {
                     found.Add(id);
@@ -193,6 +203,11 @@ public sealed class Site : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http?.Dispose();
+        if (_process is null)
+        {
+            return;
+        }
+
         if (!_process.HasExited)
         {
             _process.Kill(entireProcessTree: true);

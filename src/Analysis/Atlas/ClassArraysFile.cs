@@ -51,6 +51,14 @@ public static class ClassArraysFile
         return arrays;
     }
 
+    /// <summary>Concept vectors V alone, k×C row by row; empty where the file has none. A small part of the file.</summary>
+    /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
+    public static float[] ReadVectors(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        return file.Entries.ContainsKey("concept_vectors") ? file.Span<float>("concept_vectors").ToArray() : [];
+    }
+
     /// <summary>The concept map of one image, h×w values row by row; null where the class has no maps or no such concept.</summary>
     /// <param name="path">The file.</param>
     /// <param name="arrays">What <see cref="Read"/> gave for it, with or without maps.</param>

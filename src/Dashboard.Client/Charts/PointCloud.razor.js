@@ -1,4 +1,4 @@
-// Strategic cluster graph: one binary of columns in, points on WebGL2 (canvas 2D where there is none).
+// Strategic cluster graph, and the map of all concepts: one binary of columns in, points on WebGL2 (canvas 2D where there is none).
 const VERTEX = `#version 300 es
 in vec2 position; in vec4 colour; in float size;
 uniform vec2 scale; uniform vec2 offset; uniform float ratio;
@@ -67,6 +67,7 @@ class Plot {
     this.view = { x: 0, y: 0, zoom: 1 };
     this.fitZoom = 1;
     this.images = new Map();
+    this.details = new Map();
     this.pointers = new Map();
     this.hover = -1;
     this.focus = -1;
@@ -117,18 +118,19 @@ class Plot {
     this.hover = this.focus = -1;
     this.hideTip();
     this.images.clear();
+    this.details.clear();
     this.wait.textContent = 'Loading points…';
     this.wait.style.display = '';
     delete this.root.dataset.count;
     this.redraw();
     try {
       const response = await fetch(this.options.url, { priority: 'high' });
-      if (!response.ok) throw new Error(response.status === 404 ? 'The points of this class are not ready yet.' : 'The points could not be read.');
+      if (!response.ok) throw new Error(response.status === 404 ? 'The points are not ready yet.' : 'The points could not be read.');
       const points = parse(await response.arrayBuffer());
       if (mine !== this.generation) return;
       this.points = points;
       this.wait.style.display = points.n ? 'none' : '';
-      this.wait.textContent = points.n ? '' : 'No image of this class could be placed.';
+      this.wait.textContent = points.n ? '' : 'Nothing could be placed.';
       this.index();
       this.upload();
       this.paint();
@@ -268,6 +270,9 @@ class Plot {
     if (o.mode === 'strategy') return o.strategyColours[p.strategy[i]] ?? o.grey;
     if (o.mode === 'correct') return p.flags[i] & 1 ? (p.flags[i] & 2 ? '#0f7ac2' : '#d55e00') : o.grey;
     if (o.mode === 'outlier') return scale(p.score[i], o.grey);
+    if (o.mode === 'group') return o.groupColours[p.flags[i]] ?? o.grey;
+    if (o.mode === 'importance') return scale(Math.sqrt(Math.max(0, p.score[i]) / .5), o.grey);
+    if (o.mode === 'shared') return p.concept[i] >= 0 ? o.groupColours[0] : o.grey;
     return p.concept[i] >= 0 ? o.conceptColours[p.concept[i]] ?? o.grey : o.grey;
   }
 
@@ -282,9 +287,10 @@ class Plot {
       const text = this.colourOf(i);
       let rgb = cache.get(text);
       if (!rgb) cache.set(text, rgb = hex(text));
-      const out = (this.picked && !this.picked[i]) || (o.strategy != null && p.strategy[i] !== o.strategy) || (o.concept != null && p.concept[i] !== o.concept);
+      const out = (this.picked && !this.picked[i]) || (o.strategy != null && p.strategy[i] !== o.strategy) || (o.concept != null && p.concept[i] !== o.concept) || (o.group != null && p.flags[i] !== o.group);
       const loud = (o.mode === 'correct' && (p.flags[i] & 3) === 1) || (o.mode === 'outlier' && p.score[i] > .5);
-      this.colours.set([rgb[0], rgb[1], rgb[2], out ? 36 : text === o.grey ? 150 : 224], 4 * i);
+      const c = this.colours, k = 4 * i;
+      c[k] = rgb[0]; c[k + 1] = rgb[1]; c[k + 2] = rgb[2]; c[k + 3] = out ? 36 : text === o.grey ? 150 : 224;
       this.sizes[i] = out ? base * .8 : loud ? base * 1.3 : text === o.grey ? base * .8 : base;
       rank[i] = out ? 0 : text === o.grey ? 1 : loud ? 3 : 2;
     }
@@ -442,8 +448,25 @@ class Plot {
 
   // ---- looking and choosing
 
+  // Names come one by one, when they are asked for: tens of thousands would be megabytes.
+  async lookUp(id) {
+    if (this.details.has(id)) return;
+    clearTimeout(this.asking);
+    this.asking = setTimeout(async () => {
+      try {
+        const answer = await fetch(this.options.detail.replace('{sample}', id), { signal: this.stop.signal });
+        if (!answer.ok) return;
+        const found = await answer.json();
+        this.details.set(id, `${found.concept.name} of ${found.className}, ${Math.round(100 * found.concept.share)}% of the score`);
+        const shown = this.hover >= 0 ? this.hover : this.focus;
+        if (shown >= 0 && this.points?.sample[shown] === id) this.showTip(shown);
+      } catch { /* The tip stays without its name. */ }
+    }, 60);
+  }
+
   describe(i) {
     const p = this.points, o = this.options, parts = [];
+    if (o.detail) return this.details.get(p.sample[i]) ?? `concept of ${o.groups?.[p.flags[i]] ? 'the group ' + o.groups[p.flags[i]] : 'a class'}`;
     if (p.concept[i] >= 0) parts.push(`mostly ${o.concepts[p.concept[i]] ?? 'c' + p.concept[i]}`);
     if (p.strategy[i] >= 0) parts.push(`strategy ${o.strategies[p.strategy[i]] ?? p.strategy[i] + 1}`);
     if (p.flags[i] & 1) parts.push(p.flags[i] & 2 ? 'predicted right' : 'predicted wrong');
@@ -458,6 +481,7 @@ class Plot {
     const src = this.options.preview.replace('{sample}', this.points.sample[i]);
     if (this.picture.getAttribute('src') !== src) this.picture.src = src;
     this.words.textContent = this.describe(i);
+    if (this.options.detail) this.lookUp(this.points.sample[i]);
     this.tip.style.display = 'block';
     const tall = this.tip.offsetHeight, wide = this.tip.offsetWidth;
     const left = x + 16 + wide > this.w ? x - 16 - wide : x + 16;
@@ -557,7 +581,7 @@ class Plot {
     if (found?.length) { this.picked = new Uint8Array(this.points.n); for (const i of found) this.picked[i] = 1; }
     this.paint();
     this.redraw();
-    this.live.textContent = found?.length ? `${found.length} images selected` : 'Nothing selected';
+    this.live.textContent = found?.length ? `${found.length} ${this.options.noun ?? 'images'} selected` : 'Nothing selected';
     if (!tell) return;
     const rows = found?.length ? Int32Array.from(found, i => this.points.sample[i]).sort() : null;
     this.target.invokeMethodAsync('Selected', rows ? DotNet.createJSStreamReference(new Uint8Array(rows.buffer)) : null).catch(() => { });
@@ -599,7 +623,7 @@ class Plot {
     const [x, y] = this.toScreen(this.focus);
     if (x < 20 || y < 20 || x > this.w - 20 || y > this.h - 20) { this.view.x = p.x[this.focus]; this.view.y = p.y[this.focus]; }
     this.showTip(this.focus);
-    this.live.textContent = `Sample ${p.sample[this.focus]}: ${this.describe(this.focus)}. Enter opens it.`;
+    this.live.textContent = `${this.options.detail ? 'Concept' : 'Sample'} ${p.sample[this.focus]}: ${this.describe(this.focus)}. Enter opens it.`;
     this.redraw();
   }
 }

@@ -39,6 +39,12 @@ public sealed record ClassTile
     /// <summary>The strongest three.</summary>
     public IReadOnlyList<ConceptTile> Strongest { get; init; } = [];
 
+    /// <summary>Labels of its concepts, each once, without those that may be chance; empty before any were found.</summary>
+    public IReadOnlyList<string> Labels { get; init; } = [];
+
+    /// <summary>Group of classes with like concepts, a place in <see cref="AtlasView.Groups"/>; −1 for none.</summary>
+    public int Group { get; init; } = -1;
+
     /// <summary>Number of strategies.</summary>
     public int Strategies { get; init; }
 
@@ -64,6 +70,11 @@ public sealed record SharedConcept(int Number, IReadOnlyList<SharedMember> Membe
 /// <param name="Concept">The concept.</param>
 public sealed record SharedMember(int Class, string ClassName, ConceptTile Concept);
 
+/// <summary>Classes whose concepts are alike, found by clustering; at most eight groups.</summary>
+/// <param name="Name">Its two most typical classes, or its only one.</param>
+/// <param name="Classes">Number of classes.</param>
+public sealed record ClassGroup(string Name, int Classes);
+
 /// <summary>The atlas page.</summary>
 public sealed record AtlasView : IAnalysisView
 {
@@ -75,6 +86,9 @@ public sealed record AtlasView : IAnalysisView
 
     /// <summary>Concepts shared between classes, largest group first.</summary>
     public IReadOnlyList<SharedConcept> Shared { get; init; } = [];
+
+    /// <summary>Groups of like classes, largest first.</summary>
+    public IReadOnlyList<ClassGroup> Groups { get; init; } = [];
 
     /// <summary>Flagged outliers by kind.</summary>
     public IReadOnlyDictionary<string, int> OutlierKinds { get; init; } = new Dictionary<string, int>();
@@ -454,6 +468,9 @@ public interface IAtlasService
 
     /// <summary>The concept page.</summary>
     Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default);
+
+    /// <summary>Concepts by their identifiers, in the given order; those that do not exist are left out.</summary>
+    Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default);
 
     /// <summary>The page of a strategy.</summary>
     Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default);

@@ -40,6 +40,19 @@ public sealed record LabelView
             return null;
         }
     }
+
+    /// <summary>Reads a result from a file; null where it is none.</summary>
+    public static async Task<LabelView?> ParseAsync(Stream json, CancellationToken cancellation = default)
+    {
+        try
+        {
+            return await JsonSerializer.DeserializeAsync<LabelView>(json, Options, cancellation);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary>A concept that formulas could use.</summary>

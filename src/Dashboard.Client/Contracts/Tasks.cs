@@ -98,6 +98,10 @@ public interface ITaskService
     /// <summary>The result's JSON text; null until the task is complete.</summary>
     Task<string?> ResultAsync(string analysisId, string taskId, CancellationToken cancellation = default);
 
+    /// <summary>Labels that a task found; null until it is complete. Large and never changed: the host reads each once and lends it to all pages.</summary>
+    async Task<LabelView?> LabelsAsync(string analysisId, string taskId, CancellationToken cancellation = default) =>
+        LabelView.Parse(await ResultAsync(analysisId, taskId, cancellation));
+
     /// <summary>Stops a queued or running task within a second; what it has written is kept for the next try.</summary>
     /// <exception cref="ServiceException">There is no such task, or it has ended.</exception>
     Task CancelAsync(string analysisId, string taskId, CancellationToken cancellation = default);

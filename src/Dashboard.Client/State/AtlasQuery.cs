@@ -3,8 +3,8 @@ using Dashboard.Client.Contracts;
 namespace Dashboard.Client.State;
 
 /// <summary>Search, order and filter of the classes on the atlas page; pure, and the same in the address.</summary>
-/// <param name="Search">Part of a class's or a concept's name, any case; empty for all.</param>
-/// <param name="Sort">name, accuracy, images, concepts, outliers or concentration.</param>
+/// <param name="Search">Words, any case, each part of the class's name, its folder's (wnid), or the name or label of a concept; empty for all.</param>
+/// <param name="Sort">name, accuracy, images, concepts, strategies, outliers or concentration.</param>
 /// <param name="Filter">all, outliers, shortcuts, weak or named.</param>
 public sealed record AtlasQuery(string Search = "", string Sort = "name", string Filter = "all")
 {
@@ -12,7 +12,7 @@ public sealed record AtlasQuery(string Search = "", string Sort = "name", string
     public static IReadOnlyList<(string Value, string Text)> Sorts { get; } =
     [
         ("name", "Name"), ("accuracy", "Accuracy, lowest first"), ("outliers", "Outliers, most first"),
-        ("concentration", "Strongest concept, most first"), ("images", "Images, most first"), ("concepts", "Concepts, most first"),
+        ("concentration", "Strongest concept, most first"), ("strategies", "Strategies, most first"), ("images", "Images, most first"), ("concepts", "Concepts, most first"),
     ];
 
     /// <summary>Filters that can be chosen.</summary>
@@ -31,6 +31,7 @@ public sealed record AtlasQuery(string Search = "", string Sort = "name", string
             "accuracy" => found.OrderBy(c => c.Accuracy ?? 2),
             "images" => found.OrderByDescending(c => c.Images),
             "concepts" => found.OrderByDescending(c => c.Concepts),
+            "strategies" => found.OrderByDescending(c => c.Strategies),
             "outliers" => found.OrderByDescending(c => c.Outliers),
             "concentration" => found.OrderByDescending(c => c.Strongest.Count > 0 ? c.Strongest[0].Share : double.MinValue),
             _ => found.OrderBy(c => c.DisplayName, StringComparer.OrdinalIgnoreCase),
@@ -40,7 +41,8 @@ public sealed record AtlasQuery(string Search = "", string Sort = "name", string
     private static bool Matches(ClassTile tile, string word) =>
         tile.DisplayName.Contains(word, StringComparison.OrdinalIgnoreCase)
         || tile.Name.Contains(word, StringComparison.OrdinalIgnoreCase)
-        || tile.Strongest.Any(c => c.Name.Contains(word, StringComparison.OrdinalIgnoreCase));
+        || tile.Strongest.Any(c => c.Name.Contains(word, StringComparison.OrdinalIgnoreCase))
+        || tile.Labels.Any(label => label.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     private bool Passes(ClassTile tile) => Filter switch
     {

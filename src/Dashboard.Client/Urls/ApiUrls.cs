@@ -22,6 +22,12 @@ public static class ApiUrls
     /// <summary>Points of the map of all concepts, binary (docs/file-formats.md, point clouds).</summary>
     public static string ConceptPoints(string analysisId) => $"/api/analyses/{analysisId}/concepts/points";
 
+    /// <summary>How many concepts each two classes share, binary (docs/file-formats.md).</summary>
+    public static string ShareMatrix(string analysisId) => $"/api/analyses/{analysisId}/concepts/shared";
+
+    /// <summary>A concept in short, as JSON.</summary>
+    public static string ConceptTile(string analysisId, int concept) => FormattableString.Invariant($"/api/analyses/{analysisId}/concepts/{concept}/tile");
+
     /// <summary>The class page as one self-contained HTML file.</summary>
     public static string ClassReport(string analysisId, int classIndex) =>
         FormattableString.Invariant($"/api/analyses/{analysisId}/classes/{classIndex}/report");

@@ -150,6 +150,12 @@ internal static class ApiEndpoints
                     ? TypedResults.Bytes(bytes, "application/octet-stream")
                     : Missing("The map of all concepts is not ready yet."))
             .WithName("GetConceptPoints").WithSummary("Points of the map of all concepts, binary (docs/file-formats.md).");
+        group.MapGet("/concepts/shared", async Task<IResult> (string id, AtlasService atlas, CancellationToken cancellation) =>
+                await atlas.ShareMatrixAsync(id, cancellation) is { } matrix ? TypedResults.Bytes(matrix, "application/octet-stream") : Missing("There is no such analysis."))
+            .WithName("GetSharedConcepts").WithSummary("How many concepts each two classes share, binary (docs/file-formats.md).");
+        group.MapGet("/concepts/{concept:int}/tile", async Task<IResult> (string id, int concept, IAtlasService atlas, CancellationToken cancellation) =>
+                Found((await atlas.ConceptTilesAsync(id, [concept], cancellation)).FirstOrDefault(), "concept"))
+            .WithName("GetConceptTile").WithSummary("A concept in short: its name, class and share.").Produces<SharedMember>();
         group.MapGet("/samples", (string id, AtlasService atlas, CancellationToken cancellation, int skip = 0, int take = 50) =>
                 Page(skip, take, () => atlas.AllSamplesAsync(id, skip, take, cancellation)))
             .WithName("ListSamples").WithSummary("Samples in row order.").Produces<Paged<SampleTile>>();

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Analysis;
 using Analysis.Atlas;
 using Analysis.Networks.Files;
 using Dashboard.Client.Contracts;
@@ -14,11 +15,14 @@ internal sealed partial class AtlasService(
     IDbContextFactory<DashboardDbContext> databases,
     AnalysisService analyses,
     DataFolders folders,
-    ClassArraysCache arrays) : IAtlasService
+    ClassArraysCache arrays,
+    TaskService tasks) : IAtlasService
 {
+    private const int MostAtlases = 8;
     private const int NearestSamples = 12;
     private const int NearestConcepts = 12;
     private readonly ConcurrentDictionary<string, (int Version, Task<ConceptBank> Bank)> _banks = new();
+    private readonly ConcurrentDictionary<string, (string Stamp, Task<AtlasView> View)> _atlases = new();
 
     public async Task<AtlasView?> AtlasAsync(string analysisId, CancellationToken cancellation = default)
     {
@@ -27,31 +31,90 @@ internal sealed partial class AtlasService(
             return null;
         }
 
+        if (analysis.State != AnalysisState.Completed)
+        {
+            return await ReadAtlasAsync(analysis, null, cancellation);
+        }
+
+        // A finished atlas changes when somebody names a concept or finds labels: until then all viewers look at the same one.
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var named = await database.Annotations.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && row.Kind == AnnotationEntity.Concept)
+            .GroupBy(row => 1).Select(rows => new { Count = rows.Count(), Last = rows.Max(row => (DateTimeOffset?)row.Changed) }).FirstOrDefaultAsync(cancellation);
+        var task = (await tasks.ListAsync(analysisId, LabelView.TaskKind, cancellation)).FirstOrDefault(entry => entry.State == AnalysisState.Completed);
+        var stamp = FormattableString.Invariant($"{analysis.Version}/{analysis.Name}/{named?.Count}/{named?.Last?.ToUnixTimeMilliseconds()}/{task?.Id}");
+        var reading = _atlases.AddOrUpdate(
+            analysisId,
+            _ => (stamp, Task.Run(() => ReadAtlasAsync(analysis, task?.Id, CancellationToken.None), CancellationToken.None)),
+            (_, old) => old.Stamp == stamp && !old.View.IsFaulted ? old : (stamp, Task.Run(() => ReadAtlasAsync(analysis, task?.Id, CancellationToken.None), CancellationToken.None)));
+        if (_atlases.Count > MostAtlases && _atlases.Keys.FirstOrDefault(id => id != analysisId) is { } other)
+        {
+            _atlases.TryRemove(other, out _);
+        }
+
+        return await reading.View.WaitAsync(cancellation);
+    }
+
+    /// <summary>How many concepts each two classes share; null where there is no such analysis.</summary>
+    public async Task<byte[]?> ShareMatrixAsync(string analysisId, CancellationToken cancellation) =>
+        await AtlasAsync(analysisId, cancellation) is { } view ? await Task.Run(() => ShareMatrix.Write(view), cancellation) : null;
+
+    public async Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default)
+    {
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        {
+            return [];
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var key = analysis.Key;
+        var names = await ConceptNamesAsync(database, key, cancellation);
+        var found = new Dictionary<int, SharedMember>();
+        foreach (var part in concepts.Distinct().Chunk(500))
+        {
+            var rows = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key && part.Contains(row.Id))
+                .Join(database.Classes.Where(row => row.AnalysisKey == key), row => row.Class, row => row.Index, (row, of) => new { Concept = row, of.DisplayName })
+                .ToListAsync(cancellation);
+            foreach (var row in rows)
+            {
+                found[row.Concept.Id] = new SharedMember(row.Concept.Class, row.DisplayName, Tile(row.Concept, names));
+            }
+        }
+
+        return [.. concepts.Where(found.ContainsKey).Select(id => found[id])];
+    }
+
+    private async Task<AtlasView> ReadAtlasAsync(AnalysisEntity analysis, string? labelTask, CancellationToken cancellation)
+    {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var key = analysis.Key;
         var classes = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Index)
             .Select(row => new { row.Index, row.Name, row.DisplayName, row.Images, row.Accuracy, row.Concepts, row.Strategies, row.Outliers, row.Confounded, row.Ready })
             .ToListAsync(cancellation);
-        var concepts = await database.Concepts.AsNoTracking()
-            .Where(row => row.AnalysisKey == key && (row.Rank < 3 || row.Shared != null))
+        var concepts = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key)
             .OrderBy(row => row.Class).ThenBy(row => row.Rank)
             .ToListAsync(cancellation);
         var names = await ConceptNamesAsync(database, key, cancellation);
-        var byClass = concepts.Where(row => row.Rank < 3).ToLookup(row => row.Class);
+        var byClass = concepts.ToLookup(row => row.Class);
         var exemplars = (await database.Exemplars.AsNoTracking()
                 .Where(row => row.AnalysisKey == key && row.Band == "top" && row.Index < 6)
                 .Join(database.Concepts.Where(row => row.AnalysisKey == key && row.Rank < 3), row => row.Concept, row => row.Id, (row, _) => new { row.Concept, row.Index, row.Sample })
                 .ToListAsync(cancellation))
             .OrderBy(row => row.Index).ToLookup(row => row.Concept, row => (row.Index, row.Sample));
         var classNames = classes.ToDictionary(row => row.Index, row => row.DisplayName);
-        var groups = concepts.Where(row => row.Shared is not null).GroupBy(row => row.Shared!.Value).Where(group => group.Count() > 1).ToList();
-        var bank = groups.Count > 0 ? await BankAsync(analysis, cancellation) : null;
+        var shared = concepts.Where(row => row.Shared is not null).GroupBy(row => row.Shared!.Value).Where(group => group.Count() > 1).ToList();
+        var bank = shared.Count > 0 || analysis.State == AnalysisState.Completed ? await BankAsync(analysis, cancellation) : null;
+        var labels = labelTask is null ? null : await tasks.LabelsAsync(analysis.Id, labelTask, cancellation);
+        var labelsOf = (labels?.Units ?? []).Where(unit => unit is { Class: not null, Label: not null, Significant: true }).ToLookup(unit => unit.Class!.Value, unit => unit.Label!);
+        // Groups are of what is finished: they would change with every class of a run.
+        var (groupOf, members) = bank is null || analysis.State != AnalysisState.Completed
+            ? ([], [])
+            : ClassGroups.Of([.. classes.Select(row => bank.Mean(byClass[row.Index].Select(concept => (concept.Id, Math.Max(0, concept.Importance)))))]);
         return new AtlasView
         {
             Analysis = analyses.Summary(analysis),
             Classes =
             [
-                .. classes.Select(row => new ClassTile
+                .. classes.Select((row, position) => new ClassTile
                 {
                     Index = row.Index,
                     Name = row.Name,
@@ -59,7 +122,9 @@ internal sealed partial class AtlasService(
                     Images = row.Images,
                     Accuracy = row.Accuracy,
                     Concepts = row.Concepts,
-                    Strongest = Distinct([.. byClass[row.Index].Select(concept => Tile(concept, names))], exemplars),
+                    Strongest = Distinct([.. byClass[row.Index].Where(concept => concept.Rank < 3).Select(concept => Tile(concept, names))], exemplars),
+                    Labels = [.. labelsOf[row.Index].Distinct()],
+                    Group = groupOf.Length > 0 ? groupOf[position] : -1,
                     Strategies = row.Strategies,
                     Outliers = row.Outliers,
                     Confounded = row.Confounded,
@@ -68,12 +133,13 @@ internal sealed partial class AtlasService(
             ],
             Shared =
             [
-                .. groups.Select(group => new SharedConcept(
+                .. shared.Select(group => new SharedConcept(
                         group.Key,
                         [.. group.Select(row => new SharedMember(row.Class, classNames.GetValueOrDefault(row.Class, ""), Tile(row, names)))],
                         MeanCosine([.. group.Select(row => row.Id)], bank!)))
-                    .OrderByDescending(shared => shared.Members.Count).ThenBy(shared => shared.Number),
+                    .OrderByDescending(entry => entry.Members.Count).ThenBy(entry => entry.Number),
             ],
+            Groups = [.. members.Select(list => new ClassGroup(string.Join(", ", list.Take(2).Select(position => classes[position].DisplayName)), list.Count))],
             OutlierKinds = await KindsAsync(database, key, null, cancellation),
         };
     }
@@ -391,36 +457,60 @@ internal sealed partial class AtlasService(
         return points.Write();
     }
 
-    /// <summary>Points of the map of all concepts: sample is the concept, strategy its class, strongest its shared group.</summary>
+    /// <summary>Points of the map of all concepts: sample is the concept, strategy its class, strongest its shared group, flags the group of its class, score its importance.</summary>
     public async Task<byte[]?> ConceptPointsAsync(string analysisId, CancellationToken cancellation)
     {
-        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis)
+        if (await analyses.FindAsync(analysisId, cancellation) is not { } analysis || await AtlasAsync(analysisId, cancellation) is not { } atlas)
         {
             return null;
         }
 
-        var bank = await BankAsync(analysis, cancellation);
-        if (bank.Ids.Count == 0)
+        // Made once for a finished analysis: the places by the engine where it laid them out, else by the first two components.
+        var runFolder = folders.Run(analysisId);
+        var (ids, places) = ConceptMapFile.TryRead(runFolder) ?? await PlaneAsync(analysis, cancellation);
+        if (ids.Length == 0)
         {
             return null;
         }
 
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        var rows = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key).ToDictionaryAsync(row => row.Id, cancellation);
-        var plane = await Task.Run(bank.Plane, cancellation);
-        var points = new PointCloud(bank.Ids.Count);
-        for (var position = 0; position < bank.Ids.Count; position++)
+        var rows = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key)
+            .Select(row => new { row.Id, row.Class, row.Shared, row.Importance }).ToDictionaryAsync(row => row.Id, cancellation);
+        var groups = atlas.Classes.ToDictionary(row => row.Index, row => row.Group);
+        var points = new PointCloud(ids.Length);
+        for (var position = 0; position < ids.Length; position++)
         {
-            var row = rows.GetValueOrDefault(bank.Ids[position]);
-            points.X[position] = plane[2 * position];
-            points.Y[position] = plane[(2 * position) + 1];
-            points.Sample[position] = bank.Ids[position];
+            var row = rows.GetValueOrDefault(ids[position]);
+            points.X[position] = places[2 * position];
+            points.Y[position] = places[(2 * position) + 1];
+            points.Sample[position] = ids[position];
             points.Strategy[position] = (short)(row?.Class ?? -1);
             points.Strongest[position] = (short)(row?.Shared ?? -1);
-            points.OutlierScore[position] = float.NaN;
+            points.Flags[position] = (byte)(row is not null && groups.GetValueOrDefault(row.Class, -1) is >= 0 and var group ? group : byte.MaxValue);
+            points.OutlierScore[position] = (float)(row?.Importance ?? double.NaN);
         }
 
         return points.Write();
+    }
+
+    private async Task<(int[] Concepts, float[] Positions)> PlaneAsync(AnalysisEntity analysis, CancellationToken cancellation)
+    {
+        var bank = await BankAsync(analysis, cancellation);
+        var plane = await Task.Run(bank.Plane, cancellation);
+        int[] ids = [.. bank.Ids];
+        if (analysis.State == AnalysisState.Completed && ids.Length > 0)
+        {
+            try
+            {
+                ConceptMapFile.Write(folders.Run(analysis.Id), ids, plane);
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or AnalysisException)
+            {
+                // It is made again the next time.
+            }
+        }
+
+        return (ids, plane);
     }
 
     private async Task<Paged<SampleTile>> PageAsync(
@@ -480,8 +570,12 @@ internal sealed partial class AtlasService(
         var concepts = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key)
             .OrderBy(row => row.Class).ThenBy(row => row.Rank).Select(row => new { row.Class, row.Id }).ToListAsync();
         var runFolder = folders.Run(analysis.Id);
+        // Read past the cache of classes, which keeps those that people look at.
         return ConceptBank.From(concepts.GroupBy(row => row.Class).Select(group =>
-            ((IReadOnlyList<int>)[.. group.Select(row => row.Id)], arrays.Find(runFolder, group.Key)?.Vectors ?? [])));
+        {
+            var path = ClassArraysFile.PathOf(runFolder, group.Key);
+            return ((IReadOnlyList<int>)[.. group.Select(row => row.Id)], File.Exists(path) ? ClassArraysFile.ReadVectors(path) : []);
+        }));
     });
 
     private static double MeanCosine(IReadOnlyList<int> ids, ConceptBank bank)

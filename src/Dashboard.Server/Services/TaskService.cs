@@ -20,6 +20,10 @@ internal sealed class TaskService(
     public const int LongestParameters = 512 * 1024;
     private const int SqliteConstraint = 19;
 
+    // Labels of a large atlas take tens of megabytes: few are kept, and all viewers look at the same.
+    private const int MostLabels = 3;
+    private readonly List<(string Task, Task<LabelView?> Labels)> _labels = [];
+
     public async Task<TaskView> StartAsync(string analysisId, string kind, JsonElement? parameters, CancellationToken cancellation = default)
     {
         var (task, complete) = Normalise(kind, parameters);
@@ -134,6 +138,50 @@ internal sealed class TaskService(
         }
     }
 
+    public async Task<LabelView?> LabelsAsync(string analysisId, string taskId, CancellationToken cancellation = default)
+    {
+        if (await RowAsync(analysisId, taskId, cancellation) is not { State: AnalysisState.Completed, Kind: LabelView.TaskKind } row)
+        {
+            return null;
+        }
+
+        Task<LabelView?> reading;
+        lock (_labels)
+        {
+            var place = _labels.FindIndex(entry => entry.Task == taskId);
+            if (place >= 0 && !_labels[place].Labels.IsFaulted)
+            {
+                reading = _labels[place].Labels;
+                _labels.RemoveAt(place);
+            }
+            else
+            {
+                reading = Task.Run(() => ReadLabelsAsync(Path.Combine(folders.Task(analysisId, row.TaskKey), TaskRunner.ResultFile)), CancellationToken.None);
+            }
+
+            _labels.Add((taskId, reading));
+            if (_labels.Count > MostLabels)
+            {
+                _labels.RemoveAt(0);
+            }
+        }
+
+        return await reading.WaitAsync(cancellation);
+    }
+
+    private static async Task<LabelView?> ReadLabelsAsync(string path)
+    {
+        try
+        {
+            await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 16, FileOptions.Asynchronous);
+            return await LabelView.ParseAsync(stream);
+        }
+        catch (Exception fault) when (fault is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
     public async Task CancelAsync(string analysisId, string taskId, CancellationToken cancellation = default)
     {
         var row = await RowAsync(analysisId, taskId, cancellation) ?? throw new ServiceException($"The analysis has no task '{taskId}'.");
@@ -152,6 +200,11 @@ internal sealed class TaskService(
         await using (var database = await databases.CreateDbContextAsync(cancellation))
         {
             await database.Tasks.Where(entity => entity.Key == row.Key).ExecuteDeleteAsync(cancellation);
+        }
+
+        lock (_labels)
+        {
+            _labels.RemoveAll(entry => entry.Task == taskId);
         }
 
         progress.RemoveTask(taskId);

@@ -94,6 +94,9 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public StrategyView? Strategy { get; set; }
 
+    public Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default) =>
+        Task.FromResult<IReadOnlyList<SharedMember>>([.. concepts.Select(id => new SharedMember(id / 10, $"class {id / 10}", new ConceptTile(id, $"c{id % 10}", id % 10, 0.1)))]);
+
     public Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default) =>
         Task.FromResult(Strategy?.Strategy.Index == strategy ? Strategy : null);
 

@@ -5,7 +5,7 @@ using Microsoft.JSInterop;
 
 namespace Dashboard.Client.Pages.Atlas;
 
-/// <summary>All classes of an analysis as tiles, the concepts they share, and a summary of outliers.</summary>
+/// <summary>All classes of an analysis as tiles, the map of all concepts, the concepts that classes share, and a summary of outliers.</summary>
 public sealed partial class AtlasPage : IAsyncDisposable
 {
     private AtlasQuery _query = new();
@@ -18,7 +18,7 @@ public sealed partial class AtlasPage : IAsyncDisposable
     private int _columns = 4;
     private int _readyShown;
 
-    /// <summary>classes, shared or outliers.</summary>
+    /// <summary>classes, map, shared or outliers.</summary>
     [SupplyParameterFromQuery]
     public string? Tab { get; set; }
 
@@ -34,10 +34,34 @@ public sealed partial class AtlasPage : IAsyncDisposable
     [SupplyParameterFromQuery]
     public string? Show { get; set; }
 
+    /// <summary>Colouring of the map.</summary>
+    [SupplyParameterFromQuery]
+    public string? Colour { get; set; }
+
+    /// <summary>Group of classes that stands out on the map.</summary>
+    [SupplyParameterFromQuery]
+    public int? Group { get; set; }
+
+    /// <summary>Shared concept that is shown whole.</summary>
+    [SupplyParameterFromQuery(Name = "shared")]
+    public int? Number { get; set; }
+
+    /// <summary>First class of a pair whose shared concepts are listed.</summary>
+    [SupplyParameterFromQuery]
+    public int? A { get; set; }
+
+    /// <summary>Second class of the pair.</summary>
+    [SupplyParameterFromQuery]
+    public int? B { get; set; }
+
+    /// <summary>Search among shared concepts.</summary>
+    [SupplyParameterFromQuery]
+    public string? Q { get; set; }
+
     [Inject]
     private IJSRuntime Js { get; set; } = default!;
 
-    private string Current => Tab is "shared" or "outliers" ? Tab : "classes";
+    private string Current => Tab is "map" or "shared" or "outliers" ? Tab : "classes";
 
     /// <inheritdoc/>
     protected override string Key => "";

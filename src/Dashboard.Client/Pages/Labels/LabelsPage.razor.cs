@@ -66,7 +66,7 @@ public sealed partial class LabelsPage
 
     private async Task OnTask(TaskView task)
     {
-        _labels = task.State == AnalysisState.Completed ? LabelView.Parse(await Tasks.ResultAsync(Id, task.Id, Lifetime)) : null;
+        _labels = task.State == AnalysisState.Completed ? await Tasks.LabelsAsync(Id, task.Id, Lifetime) : null;
         Arrange();
     }
 
