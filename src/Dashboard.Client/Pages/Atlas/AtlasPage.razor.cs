@@ -8,6 +8,7 @@ namespace Dashboard.Client.Pages.Atlas;
 /// <summary>All classes of an analysis as tiles, the map of all concepts, the concepts that classes share, and a summary of outliers.</summary>
 public sealed partial class AtlasPage : IAsyncDisposable
 {
+    private readonly List<AtlasQuery> _asked = [];
     private AtlasQuery _query = new();
     private IReadOnlyList<ClassTile> _shown = [];
     private List<ClassTile[]> _rows = [];
@@ -72,7 +73,16 @@ public sealed partial class AtlasPage : IAsyncDisposable
     /// <inheritdoc/>
     protected override void OnAddress()
     {
-        _query = new AtlasQuery(Search ?? "", Sort ?? "name", Show ?? "all");
+        var query = new AtlasQuery(Search ?? "", Sort ?? "name", Show ?? "all");
+        var known = _asked.IndexOf(query);
+        _asked.RemoveRange(0, known + 1);
+        if (known >= 0 && _asked.Count > 0)
+        {
+            // The address of an earlier letter: what was typed since is shown already, and its address follows.
+            query = _query;
+        }
+
+        _query = query;
         Arrange();
     }
 
@@ -116,6 +126,15 @@ public sealed partial class AtlasPage : IAsyncDisposable
 
     private void Change(AtlasQuery query)
     {
+        if (query == _query)
+        {
+            return;
+        }
+
+        // Shown at once; the address follows a round trip later.
+        _query = query;
+        _asked.Add(query);
+        Arrange();
         Select(
             ("search", query.Search.Length == 0 ? null : query.Search),
             ("sort", query.Sort == "name" ? null : query.Sort),

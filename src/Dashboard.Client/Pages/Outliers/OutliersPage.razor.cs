@@ -10,7 +10,7 @@ namespace Dashboard.Client.Pages.Outliers;
 /// <summary>Outliers as a wall grouped by kind and class, judged by keyboard.</summary>
 public sealed partial class OutliersPage
 {
-    private const int PageSize = 300;
+    private const int PageSize = 120;
     private readonly OutlierTriage _triage = new();
     private SortedDictionary<int, string> _classes = [];
     private CancellationTokenSource? _reading;
