@@ -131,6 +131,7 @@ internal static class DashboardHost
         services.AddSingleton<IAnnotationService, AnnotationService>();
         services.AddSingleton<DraftResolver>();
         services.AddSingleton<IUserConceptService, UserConceptService>();
+        services.AddSingleton<ISearchService, SearchService>();
         services.AddSingleton<ShareService>();
         services.AddSingleton<IShareService>(provider => provider.GetRequiredService<ShareService>());
         services.AddSingleton<ReportWriter>();

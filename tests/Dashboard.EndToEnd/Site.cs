@@ -115,6 +115,20 @@ public sealed class Site : IAsyncDisposable
         return JsonSerializer.Deserialize<AnalysisSummary>(text, Json)!;
     }
 
+    /// <summary>A read-only link to a class: one that there is, or a new one.</summary>
+    public async Task<ShareLink> ShareClassAsync(string id, int classIndex)
+    {
+        var links = await GetAsync<Paged<ShareLink>>($"/api/analyses/{id}/shares");
+        if (links.Items.Count > 0)
+        {
+            return links.Items[0];
+        }
+
+        var answer = await Http.PostAsJsonAsync($"/api/analyses/{id}/shares", new { @class = classIndex }, Json, TestContext.Current.CancellationToken);
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<ShareLink>(Json, TestContext.Current.CancellationToken))!;
+    }
+
     /// <summary>Waits for the sample's analysis to be queued, which follows the making of its images, by the list that Home shows.</summary>
     public async Task<AnalysisSummary> SampleAsync()
     {

@@ -70,6 +70,41 @@ public sealed class Visitor : IAsyncDisposable
     /// <summary>Waits until the page answers.</summary>
     public Task AnswersAsync() => Page.Locator("html[data-live]").WaitForAsync(new() { State = WaitForSelectorState.Attached });
 
+    /// <summary>From now on nothing but the site can be reached, and a request that fails is a fault.</summary>
+    public async Task CutOffAsync()
+    {
+        _context.RequestFailed += (_, request) =>
+        {
+            // What a page still asks for when it is left is given up by the browser itself.
+            if (request.Failure != "net::ERR_ABORTED")
+            {
+                _faults.Enqueue($"{request.Failure} for {request.Url}");
+            }
+        };
+        await _context.RouteAsync(
+            url => !url.StartsWith(_site.Address + "/", StringComparison.Ordinal),
+            route => route.AbortAsync(RequestAbortErrorCode.InternetDisconnected));
+    }
+
+    /// <summary>Opens a page of the list and waits until it is complete.</summary>
+    public async Task OpenAsync(SitePage place)
+    {
+        if (place.Live)
+        {
+            await GoAsync(place.Address);
+        }
+        else
+        {
+            await Page.GotoAsync(place.Address);
+        }
+
+        await Assertions.Expect(Page.Locator(place.Ready).First).ToBeVisibleAsync();
+        if (place.Status != 200)
+        {
+            Forgive();
+        }
+    }
+
     /// <summary>Fails where a page caused an error, broke the content policy or asked another host.</summary>
     public void AssertNoFault() =>
         Assert.True(_faults.IsEmpty, $"{string.Join('\n', _faults)}\nThe page is {Page.Url}. The host printed:\n{_site.Output}");

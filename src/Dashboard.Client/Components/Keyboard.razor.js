@@ -1,11 +1,17 @@
-export function listen(target, keys, roving) {
+const roving = new Set();
+
+// Whether a page moves the focus from this element itself.
+export const roves = element => [...roving].some(selector => element.matches(selector));
+
+export function listen(target, keys, selector) {
   const wanted = new Set(keys);
+  if (selector) roving.add(selector);
   const handler = e => {
-    if (e.ctrlKey || e.altKey || e.metaKey || e.isComposing) return;
+    if (e.defaultPrevented || e.ctrlKey || e.altKey || e.metaKey || e.isComposing) return;
     const t = e.target;
-    if (t instanceof HTMLElement && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName) || t.closest('.mud-dialog, [data-own-keys]'))) return;
-    if (roving && e.key.startsWith('Arrow')) {
-      if (move(roving, e.key)) e.preventDefault();
+    if (t instanceof HTMLElement && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName) || t.closest('.mud-dialog, dialog, [data-own-keys]'))) return;
+    if (selector && e.key.startsWith('Arrow')) {
+      if (move([...document.querySelectorAll(selector)], e.key)) e.preventDefault();
       return;
     }
     if (!wanted.has(e.key)) return;
@@ -13,7 +19,7 @@ export function listen(target, keys, roving) {
     target.invokeMethodAsync('Pressed', e.key).catch(() => { });
   };
   document.addEventListener('keydown', handler);
-  return { dispose: () => document.removeEventListener('keydown', handler) };
+  return { dispose: () => { roving.delete(selector); document.removeEventListener('keydown', handler); } };
 }
 
 export function focus(selector) {
@@ -23,13 +29,14 @@ export function focus(selector) {
 }
 
 // The next element in reading order to the left and right; above and below, the one nearest in place.
-function move(selector, key) {
-  const all = [...document.querySelectorAll(selector)];
+export function move(all, key) {
   if (all.length === 0) return false;
   const at = all.indexOf(document.activeElement) >= 0 ? all.indexOf(document.activeElement) : all.findIndex(e => e.getAttribute('aria-current') === 'true');
   if (at < 0) { all[0].focus(); return true; }
   let next = null;
-  if (key === 'ArrowLeft') next = all[at - 1];
+  if (key === 'Home') next = all[0];
+  else if (key === 'End') next = all[all.length - 1];
+  else if (key === 'ArrowLeft') next = all[at - 1];
   else if (key === 'ArrowRight') next = all[at + 1];
   else {
     const down = key === 'ArrowDown';

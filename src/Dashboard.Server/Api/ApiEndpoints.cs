@@ -31,6 +31,9 @@ internal static class ApiEndpoints
         analysis.MapUserConcepts();
         analysis.MapPictures();
         api.MapPreviewPictures();
+        api.MapGet("/search", async (string text, ISearchService search, CancellationToken cancellation, string? analysis = null, int take = 6) =>
+                TypedResults.Ok(await search.FindAsync(analysis, text, take, cancellation)))
+            .WithName("Search").WithSummary("Analyses, classes, concepts, strategies and labels whose names contain every word.").WithTags("search");
         MapSources(api);
         // Below /api everything is data: an unknown address is a problem, not a page.
         api.MapFallback("{**rest}", () => Results.Problem("There is nothing at this address. /openapi/v1.json lists what there is.", statusCode: StatusCodes.Status404NotFound))

@@ -261,6 +261,9 @@ internal sealed class AnnotationEntity
     /// <summary>The <see cref="Target"/> of a strategy.</summary>
     public static int StrategyTarget(int classIndex, int strategy) => checked((classIndex * StrategiesPerClass) + strategy);
 
+    /// <summary>The class and strategy that a target means.</summary>
+    public static (int Class, int Strategy) StrategyOf(int target) => (target / StrategiesPerClass, target % StrategiesPerClass);
+
     /// <summary>Targets of the strategies of a class: from the first to before the last.</summary>
     public static (int From, int To) StrategyTargets(int classIndex) => (StrategyTarget(classIndex, 0), StrategyTarget(classIndex + 1, 0));
 }

@@ -1,0 +1,63 @@
+using Xunit;
+using static Microsoft.Playwright.Assertions;
+
+namespace Dashboard.EndToEnd;
+
+/// <summary>What holds for every page of the site.</summary>
+public sealed class EveryPageTests(Stage stage)
+{
+    [Fact]
+    public async Task Every_page_works_on_a_phone_without_scrolling_sideways_and_with_only_the_server_in_reach()
+    {
+        var site = stage.Site;
+        var sample = await site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync(390, 844);
+        await visitor.CutOffAsync();
+        var wide = new List<string>();
+        foreach (var place in await SitePages.OfAsync(site, sample))
+        {
+            await visitor.OpenAsync(place);
+            await Expect(visitor.Page.Locator("h1").First).Not.ToBeEmptyAsync();
+            var over = await visitor.Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            if (over > 0)
+            {
+                wide.Add($"{place.Name} ({place.Address}) is {over} pixels too wide");
+            }
+
+            visitor.AssertNoFault();
+        }
+
+        Assert.Empty(wide);
+        Assert.DoesNotContain(visitor.Addresses, address => !address.StartsWith(site.Address + "/", StringComparison.Ordinal)
+            && !address.StartsWith("data:", StringComparison.Ordinal) && !address.StartsWith("blob:", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_visitor_who_is_cut_off_reaches_the_site_and_nothing_else()
+    {
+        await using var visitor = await stage.VisitorAsync();
+        await visitor.CutOffAsync();
+        await visitor.GoAsync("/");
+        visitor.AssertNoFault();
+        Assert.Equal("refused", await visitor.Page.EvaluateAsync<string>("() => new Promise(done => { const i = new Image(); i.onload = () => done('loaded'); i.onerror = () => done('refused'); i.src = 'http://192.0.2.1/picture.png'; })"));
+        Assert.ThrowsAny<Exception>(visitor.AssertNoFault);
+        visitor.Forgive();
+    }
+
+    [Fact]
+    public async Task Axe_finds_no_violation_on_any_page_in_light_and_dark()
+    {
+        var site = stage.Site;
+        var sample = await site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var found = new List<string>();
+        foreach (var place in await SitePages.OfAsync(site, sample))
+        {
+            await visitor.OpenAsync(place);
+            found.Add(await visitor.ViolationsAsync(place.Name));
+            visitor.AssertNoFault();
+        }
+
+        Assert.True(found.All(violations => violations.Length == 0), string.Concat(found));
+    }
+}
