@@ -57,31 +57,33 @@ public sealed class Site : IAsyncDisposable
     /// <summary>Process of the site; SITE_PROCESS says it of a site that runs already; null where unknown.</summary>
     public int? ProcessId => _process?.Id ?? (int.TryParse(Environment.GetEnvironmentVariable("SITE_PROCESS"), CultureInfo.InvariantCulture, out var id) ? id : null);
 
-    public static async Task<Site> StartAsync()
+    /// <summary>Starts it; in a folder that another one used, on the same port, it is that one again.</summary>
+    public static async Task<Site> StartAsync(string? again = null, int port = 0, bool sample = true)
     {
         // SITE_ADDRESS: a site that runs already, for measurements on data of one's own. It is left running.
-        if (Environment.GetEnvironmentVariable("SITE_ADDRESS") is { Length: > 0 } known)
+        if (again is null && sample && Environment.GetEnvironmentVariable("SITE_ADDRESS") is { Length: > 0 } known)
         {
             return new Site(null, "") { Address = known.TrimEnd('/'), Http = new HttpClient { BaseAddress = new Uri(known) } };
         }
 
         // SITE_FOLDER: an empty folder of a name that may be seen in pictures.
-        var folder = Environment.GetEnvironmentVariable("SITE_FOLDER") is { Length: > 0 } named
+        var folder = again is not null ? again : Environment.GetEnvironmentVariable("SITE_FOLDER") is { Length: > 0 } named
             ? Directory.CreateDirectory(named).FullName
             : Directory.CreateTempSubdirectory("atlas-e2e-").FullName;
         // Where people would keep their own.
         var networks = Directory.CreateDirectory(Path.Combine(folder, "networks"));
         foreach (var file in Directory.EnumerateFiles(Path.Combine(Path.GetDirectoryName(Executable)!, "samples", "network")))
         {
-            File.Copy(file, Path.Combine(networks.FullName, Path.GetFileName(file)));
+            File.Copy(file, Path.Combine(networks.FullName, Path.GetFileName(file)), overwrite: true);
         }
 
         var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = folder };
-        foreach (var argument in new[] { "--urls", "http://127.0.0.1:0", "--data-directory", Path.Combine(folder, "data"), "--data-root", folder })
+        foreach (var argument in new[] { "--urls", FormattableString.Invariant($"http://127.0.0.1:{port}"), "--data-directory", Path.Combine(folder, "data"), "--data-root", folder })
         {
             start.ArgumentList.Add(argument);
         }
 
+        start.Environment["Dashboard__Sample"] = sample ? "true" : "false";
         var process = new Process { StartInfo = start, EnableRaisingEvents = true };
         var site = new Site(process, folder);
         process.OutputDataReceived += (_, line) => site.Print(line.Data);
@@ -214,7 +216,8 @@ public sealed class Site : IAsyncDisposable
         return found;
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends it as a power cut does, and leaves its folder.</summary>
+    public async Task KillAsync()
     {
         Http?.Dispose();
         if (_process is null)
@@ -229,7 +232,16 @@ public sealed class Site : IAsyncDisposable
 
         await _process.WaitForExitAsync(CancellationToken.None);
         _process.Dispose();
-        Directory.Delete(Folder, recursive: true);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        // A site that ran already keeps its folder.
+        if (_process is not null)
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
     }
 
     private void Print(string? line)

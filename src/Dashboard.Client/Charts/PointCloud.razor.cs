@@ -6,6 +6,11 @@ using Microsoft.JSInterop;
 
 namespace Dashboard.Client.Charts;
 
+/// <summary>What a person drew around on a graph.</summary>
+/// <param name="Rows">Rows of the samples inside, ascending; empty when nothing is selected.</param>
+/// <param name="Outline">The line drawn, for addresses; null when nothing is selected.</param>
+public sealed record LassoSelection(IReadOnlyList<int> Rows, string? Outline);
+
 /// <summary>
 /// The strategic cluster graph. Points come from the server once, as columns; colours, hovering, the lasso and pictures at
 /// zoom are the browser's work. What comes back over the circuit is an opened sample or the rows inside a lasso.
@@ -68,9 +73,13 @@ public sealed partial class PointCloud
     [Parameter, EditorRequired]
     public string Label { get; set; } = "";
 
-    /// <summary>Rows inside the lasso; empty when the selection is cleared.</summary>
+    /// <summary>A lasso to start with, as <see cref="LassoSelection.Outline"/>; none where null.</summary>
     [Parameter]
-    public EventCallback<IReadOnlyList<int>> OnSelected { get; set; }
+    public string? Lasso { get; set; }
+
+    /// <summary>What lies inside the lasso; nothing when the selection is cleared.</summary>
+    [Parameter]
+    public EventCallback<LassoSelection> OnSelected { get; set; }
 
     [Inject]
     private IJSRuntime Js { get; set; } = default!;
@@ -101,6 +110,7 @@ public sealed partial class PointCloud
         strategies = Strategies.Select((_, i) => ConceptPalette.StrategyLetter(i)).ToArray(),
         anchors = Strategies.Select(s => s.Prototype).ToArray(),
         kinds = Names.Kinds.Select(Names.Kind).Prepend("").ToArray(),
+        lasso = Lasso,
         strategy = Strategy,
         concept = Concept,
     };
@@ -142,9 +152,9 @@ public sealed partial class PointCloud
     [JSInvokable]
     public void Open(int sample) => Navigation.NavigateTo(PageUrls.Sample(AnalysisId, sample));
 
-    /// <summary>Called by the browser with the rows inside the lasso, as little-endian int32; null when cleared.</summary>
+    /// <summary>Called by the browser with the rows inside the lasso, as little-endian int32, and its outline; null when cleared.</summary>
     [JSInvokable]
-    public async Task Selected(IJSStreamReference? rows)
+    public async Task Selected(IJSStreamReference? rows, string? outline)
     {
         IReadOnlyList<int> samples = [];
         if (rows is not null)
@@ -155,7 +165,7 @@ public sealed partial class PointCloud
             samples = Decode(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
         }
 
-        await InvokeAsync(() => OnSelected.InvokeAsync(samples));
+        await InvokeAsync(() => OnSelected.InvokeAsync(new LassoSelection(samples, outline)));
     }
 
     /// <summary>Called by the browser when the points could not be read; null when they could.</summary>

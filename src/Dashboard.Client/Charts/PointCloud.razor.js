@@ -136,6 +136,7 @@ class Plot {
       this.paint();
       this.fit();
       this.root.dataset.count = String(points.n);
+      if (this.options.lasso && points.n) this.select(this.inside(this.options.lasso), true, this.options.lasso);
       this.target.invokeMethodAsync('Failed', null).catch(() => { });
     } catch (error) {
       if (mine !== this.generation) return;
@@ -544,7 +545,10 @@ class Plot {
     if (!held) return;
     const path = this.path;
     this.path = null;
-    if (path && path.length > 3) this.select(this.inside(path), true);
+    if (path && path.length > 3) {
+      const outline = this.outline(path);
+      this.select(this.inside(outline), true, outline);
+    }
     else if (!this.dragged) {
       const i = this.nearest(held.x, held.y, e.pointerType === 'touch' ? 22 : 12);
       if (i >= 0 && e.pointerType === 'touch' && this.hover !== i) this.setHover(i);
@@ -562,8 +566,35 @@ class Plot {
     this.setHover(this.nearest(x, y, 14));
   }
 
-  inside(path) {
-    const polygon = path.map(([x, y]) => this.toData(x, y)), p = this.points, found = [];
+  // A lasso as text for addresses: at most 48 corners in thousandths of the extent of the points, 1000 at its lower end.
+  outline(path) {
+    const every = Math.max(1, path.length / 48), b = this.extent();
+    const part = (v, from, to) => Math.max(0, Math.min(3000, Math.round(1000 + 1000 * (v - from) / (to - from || 1))));
+    const corners = [];
+    for (let k = 0; k < path.length && corners.length < 48; k += every) {
+      const [x, y] = this.toData(...path[Math.floor(k)]);
+      corners.push(`${part(x, b.x0, b.x1)}.${part(y, b.y0, b.y1)}`);
+    }
+    return corners.join('-');
+  }
+
+  extent() {
+    const p = this.points;
+    let x0 = Infinity, x1 = -Infinity, y0 = Infinity, y1 = -Infinity;
+    for (let i = 0; i < p.n; i++) {
+      x0 = Math.min(x0, p.x[i]); x1 = Math.max(x1, p.x[i]);
+      y0 = Math.min(y0, p.y[i]); y1 = Math.max(y1, p.y[i]);
+    }
+    return { x0, x1, y0, y1 };
+  }
+
+  inside(outline) {
+    const p = this.points, found = [], b = this.extent();
+    const polygon = outline.split('-').slice(0, 48).map(corner => {
+      const [x, y] = corner.split('.').map(Number);
+      return [b.x0 + (x - 1000) / 1000 * (b.x1 - b.x0 || 1), b.y0 + (y - 1000) / 1000 * (b.y1 - b.y0 || 1)];
+    });
+    if (polygon.length < 3 || !polygon.flat().every(Number.isFinite)) return found;
     const xs = polygon.map(q => q[0]), ys = polygon.map(q => q[1]);
     for (const i of this.within(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys))) {
       let odd = false;
@@ -576,7 +607,7 @@ class Plot {
     return found;
   }
 
-  select(found, tell) {
+  select(found, tell, outline) {
     this.picked = null;
     if (found?.length) { this.picked = new Uint8Array(this.points.n); for (const i of found) this.picked[i] = 1; }
     this.paint();
@@ -584,7 +615,7 @@ class Plot {
     this.live.textContent = found?.length ? `${found.length} ${this.options.noun ?? 'images'} selected` : 'Nothing selected';
     if (!tell) return;
     const rows = found?.length ? Int32Array.from(found, i => this.points.sample[i]).sort() : null;
-    this.target.invokeMethodAsync('Selected', rows ? DotNet.createJSStreamReference(new Uint8Array(rows.buffer)) : null).catch(() => { });
+    this.target.invokeMethodAsync('Selected', rows ? DotNet.createJSStreamReference(new Uint8Array(rows.buffer)) : null, rows ? outline ?? null : null).catch(() => { });
   }
 
   open(i) { this.target.invokeMethodAsync('Open', this.points.sample[i]).catch(() => { }); }

@@ -2,7 +2,7 @@
 import { move, roves } from '../Components/Keyboard.razor.js';
 
 // What the arrow keys walk through: pictures of a wall, tiles of the atlas.
-const walls = [['.wall', 'a.pic, button.pic'], ['.class-rows', 'a.cover']];
+const walls = [['.wall', 'a.pic, button.pic'], ['.crops', 'a.pic'], ['.class-rows', 'a.cover']];
 const typing = t => t instanceof HTMLElement && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName));
 
 export function attach(palette, help) {

@@ -40,6 +40,10 @@ public sealed partial class ClassPage
     [SupplyParameterFromQuery]
     public string? Colour { get; set; }
 
+    /// <summary>Line drawn around points of the graph.</summary>
+    [SupplyParameterFromQuery]
+    public string? Lasso { get; set; }
+
     /// <summary>Concept maps over the pictures.</summary>
     [SupplyParameterFromQuery]
     public bool? Maps { get; set; }
@@ -150,10 +154,14 @@ public sealed partial class ClassPage
 
     private void Toggle(int strategy) => SetQuery(nameof(Strategy), Strategy == strategy ? null : strategy);
 
-    private void Lassoed(IReadOnlyList<int> rows)
+    private void Lassoed(LassoSelection selection)
     {
-        _lasso = rows;
+        _lasso = selection.Rows;
         _lassoNumber++;
+        if (Lasso != selection.Outline)
+        {
+            Select(("lasso", selection.Outline));
+        }
     }
 
     private async Task ClearAsync()
@@ -164,9 +172,9 @@ public sealed partial class ClassPage
             await _cloud.ClearAsync();
         }
 
-        if (Strategy is not null || Concept is not null)
+        if (Strategy is not null || Concept is not null || Lasso is not null)
         {
-            Select(("strategy", null), ("concept", null));
+            Select(("strategy", null), ("concept", null), ("lasso", null));
         }
     }
 
@@ -186,7 +194,7 @@ public sealed partial class ClassPage
             _ = _cloud?.ClearAsync();
         }
 
-        Select(change, (name == nameof(Strategy) ? "concept" : "strategy", null));
+        Select(change, (name == nameof(Strategy) ? "concept" : "strategy", null), ("lasso", null));
     }
 
     private void OpenConcept(int position)

@@ -32,6 +32,10 @@ public sealed partial class OutliersPage
     [SupplyParameterFromQuery]
     public bool? Unjudged { get; set; }
 
+    /// <summary>The image in focus.</summary>
+    [SupplyParameterFromQuery]
+    public int? Image { get; set; }
+
     /// <summary>Every image, flagged or not.</summary>
     [SupplyParameterFromQuery]
     public bool? All { get; set; }
@@ -67,13 +71,24 @@ public sealed partial class OutliersPage
                 : [];
         }
 
-        return await Atlas.OutliersAsync(Id, Filter, 0, PageSize, cancellation);
+        var view = await Atlas.OutliersAsync(Id, Filter, 0, PageSize, cancellation);
+        if (_detail is null && view?.Samples.Items.Any(tile => tile.Index == Image) == true)
+        {
+            _detail = await Atlas.SampleAsync(Id, Image!.Value, cancellation);
+        }
+
+        return view;
     }
 
     /// <inheritdoc/>
     protected override void OnRead()
     {
         _triage.Load(View?.Samples.Items ?? []);
+        if (_triage.Focus is null && Image is { } image)
+        {
+            _triage.MoveTo(image);
+        }
+
         if (_triage.Focus is null)
         {
             _detail = null;
@@ -112,6 +127,11 @@ public sealed partial class OutliersPage
     {
         _reading?.Cancel();
         var reading = _reading = CancellationTokenSource.CreateLinkedTokenSource(Lifetime);
+        if (Image != _triage.Focus)
+        {
+            Select(("image", _triage.Focus));
+        }
+
         try
         {
             if (_triage.Focus is { } sample)
@@ -161,7 +181,7 @@ public sealed partial class OutliersPage
     // Choosing a kind leaves "every image" and the other way round.
     private string With(string name, string? value)
     {
-        var changes = new Dictionary<string, object?> { [name] = value };
+        var changes = new Dictionary<string, object?> { [name] = value, ["image"] = null };
         if (name is "kind" or "all")
         {
             changes[name == "kind" ? "all" : "kind"] = null;

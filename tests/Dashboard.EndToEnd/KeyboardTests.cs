@@ -1,0 +1,140 @@
+using System.Text.RegularExpressions;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.Urls;
+using Microsoft.Playwright;
+using Xunit;
+using static Microsoft.Playwright.Assertions;
+
+namespace Dashboard.EndToEnd;
+
+/// <summary>The site without a mouse.</summary>
+public sealed class KeyboardTests(Stage stage)
+{
+    [Fact]
+    public async Task The_keyboard_alone_finds_a_class_a_concept_and_an_image_and_comes_back()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        var star = (await stage.Site.GetAsync<AtlasView>($"/api/analyses/{sample.Id}/atlas")).Classes.First(c => c.Name == "plain star");
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        var palette = page.GetByRole(AriaRole.Dialog, new() { Name = "Search everything" });
+        await visitor.GoAsync(PageUrls.Home);
+
+        // To a class by its name, from anywhere; Enter waits for what was typed last.
+        await page.Keyboard.PressAsync("Control+k");
+        await Expect(palette.GetByRole(AriaRole.Combobox)).ToBeFocusedAsync();
+        await visitor.AssertAccessibleAsync("command palette");
+        await page.Keyboard.TypeAsync("plain star");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex($"/analyses/{sample.Id}/classes/{star.Index}$"));
+        await Expect(palette).ToBeHiddenAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToHaveTextAsync("plain star");
+
+        // Past the second result with the arrows; the screen reader is told which one is meant.
+        await page.Keyboard.PressAsync("Control+k");
+        await page.Keyboard.TypeAsync("plain star");
+        await Expect(palette.Locator("[data-for='plain star']")).ToBeVisibleAsync();
+        await page.Keyboard.PressAsync("ArrowDown");
+        var second = palette.GetByRole(AriaRole.Option).Nth(1);
+        await Expect(second).ToHaveAttributeAsync("aria-selected", "true");
+        await Expect(palette.GetByRole(AriaRole.Combobox)).ToHaveAttributeAsync("aria-activedescendant", (await second.GetAttributeAsync("id"))!);
+        await Expect(second).ToContainTextAsync("c0 of plain star");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex("/concepts/[0-9]+$"));
+        var concept = page.Url;
+
+        // Every stop of the focus can be seen, up to the first picture; then the arrows go from picture to picture.
+        var pictures = page.Locator(".concept-grid .wall").First.Locator("a.pic");
+        await pictures.First.WaitForAsync();
+        var unseen = await TabToAsync(page, pictures.First);
+        Assert.Empty(unseen);
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(pictures.Nth(1)).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("End");
+        await Expect(pictures.Last).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("Home");
+        await Expect(pictures.First).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex("/samples/[0-9]+$"));
+        await page.Keyboard.PressAsync("Alt+ArrowLeft");
+        await Expect(page).ToHaveURLAsync(concept);
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task Help_search_field_skip_link_and_dialogs_work_and_give_the_focus_back()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+
+        // The first stop leads past the bar.
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 0));
+        await Expect(page.Locator(".concepts .concept").First).ToBeVisibleAsync();
+        await page.EvaluateAsync("document.activeElement.blur()");
+        await page.EvaluateAsync("document.querySelector('.skip-link').focus()");
+        await Expect(page.Locator(".skip-link")).ToBeInViewportAsync();
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator("#content")).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("Tab");
+        Assert.True(await page.EvaluateAsync<bool>("document.getElementById('content').contains(document.activeElement)"));
+
+        // A dialog of the kit and one of the browser.
+        var share = page.GetByRole(AriaRole.Button, new() { Name = "Share" });
+        await share.FocusAsync();
+        await page.Keyboard.PressAsync("Enter");
+        var dialog = page.GetByRole(AriaRole.Dialog);
+        await Expect(dialog.GetByRole(AriaRole.Button, new() { Name = "Make a link" })).ToBeVisibleAsync();
+        await visitor.AssertAccessibleAsync("share dialog");
+        await page.Keyboard.PressAsync("Escape");
+        await Expect(dialog).ToHaveCountAsync(0);
+        await Expect(share).ToBeFocusedAsync();
+        await page.Keyboard.PressAsync("?");
+        var help = page.GetByRole(AriaRole.Dialog, new() { Name = "Keyboard shortcuts" });
+        await Expect(help).ToBeVisibleAsync();
+        await visitor.AssertAccessibleAsync("shortcuts");
+        await page.Keyboard.PressAsync("Escape");
+        await Expect(help).ToBeHiddenAsync();
+        await Expect(share).ToBeFocusedAsync();
+
+        // An action, and the search field of a page.
+        await page.Keyboard.PressAsync("Control+k");
+        await page.Keyboard.TypeAsync("dark colours");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator("html")).ToHaveAttributeAsync("data-theme", "dark");
+        await visitor.GoAsync(PageUrls.Atlas(sample.Id));
+        await page.Keyboard.PressAsync("/");
+        await Expect(page.GetByPlaceholder("Search classes and concepts")).ToBeFocusedAsync();
+        await page.Keyboard.TypeAsync("st/?");
+        await Expect(page.GetByPlaceholder("Search classes and concepts")).ToHaveValueAsync("st/?");
+        visitor.AssertNoFault();
+    }
+
+    /// <summary>Presses Tab until an element has the focus; what had it on the way without showing it.</summary>
+    private static async Task<List<string>> TabToAsync(IPage page, ILocator goal)
+    {
+        var unseen = new List<string>();
+        for (var presses = 0; presses < 80; presses++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+            var stop = await page.EvaluateAsync<string>("""
+                () => {
+                  const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
+                  const ring = (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== 'none';
+                  return ring && r.width > 0 && r.height > 0 ? '' : e.outerHTML.slice(0, 160);
+                }
+                """);
+            if (stop.Length > 0)
+            {
+                unseen.Add(stop);
+            }
+
+            if (await goal.EvaluateAsync<bool>("e => e === document.activeElement"))
+            {
+                return unseen;
+            }
+        }
+
+        throw new TimeoutException("80 presses of Tab did not lead there.");
+    }
+}
