@@ -158,6 +158,8 @@ internal static class DashboardHost
         // Faults in a request's body are told like all others.
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddOpenApi("v1", ApiDocument.Configure);
+        // Over plain HTTP only, which is the default: compressed secrets beside reflected text could be guessed over HTTPS.
+        services.AddResponseCompression(compression => compression.MimeTypes = ["text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"]);
         services.AddRazorComponents().AddInteractiveServerComponents();
         services.AddDashboardClient();
     }
@@ -165,6 +167,7 @@ internal static class DashboardHost
     private static void Map(WebApplication app)
     {
         app.UseSecurityHeaders();
+        app.UseResponseCompression();
         app.UseMiddleware<AccessMiddleware>();
         app.UseMiddleware<ApiFaults>();
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/api"), api => api.UseStatusCodePages());

@@ -104,9 +104,9 @@ public sealed class KeyboardTests(Stage stage)
         await Expect(page.Locator("html")).ToHaveAttributeAsync("data-theme", "dark");
         await visitor.GoAsync(PageUrls.Atlas(sample.Id));
         await page.Keyboard.PressAsync("/");
-        await Expect(page.GetByPlaceholder("Search classes and concepts")).ToBeFocusedAsync();
+        await Expect(page.GetByPlaceholder("Search classes, concepts, labels")).ToBeFocusedAsync();
         await page.Keyboard.TypeAsync("st/?");
-        await Expect(page.GetByPlaceholder("Search classes and concepts")).ToHaveValueAsync("st/?");
+        await Expect(page.GetByPlaceholder("Search classes, concepts, labels")).ToHaveValueAsync("st/?");
         visitor.AssertNoFault();
     }
 

@@ -33,7 +33,7 @@ public sealed class PlaceTests(Stage stage)
             {
                 await page.GetByLabel("Sort").SelectOptionAsync("accuracy");
                 await page.GetByLabel("Show").SelectOptionAsync("outliers");
-                await page.GetByPlaceholder("Search classes and concepts").FillAsync("star");
+                await page.GetByPlaceholder("Search classes, concepts, labels").FillAsync("star");
             }, "search=star"),
             ("class", PageUrls.Class(sample.Id, 0), async page =>
             {

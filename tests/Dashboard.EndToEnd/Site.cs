@@ -131,6 +131,22 @@ public sealed class Site : IAsyncDisposable
         return (await answer.Content.ReadFromJsonAsync<ShareLink>(Json, TestContext.Current.CancellationToken))!;
     }
 
+    /// <summary>A concept that people defined: one that there is, or a new one of these classes.</summary>
+    public async Task<UserConcept> UserConceptAsync(string id, string name, params string[] classes)
+    {
+        var known = await GetAsync<Paged<UserConcept>>($"/api/analyses/{id}/user-concepts");
+        if (known.Items.FirstOrDefault(concept => concept.Name == name) is { } concept)
+        {
+            return concept;
+        }
+
+        var answer = await Http.PostAsJsonAsync(
+            $"/api/analyses/{id}/user-concepts", new ConceptDraft { Name = name, Source = "classes", Classes = classes }, Json, TestContext.Current.CancellationToken);
+        var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(answer.IsSuccessStatusCode, text);
+        return JsonSerializer.Deserialize<UserConcept>(text, Json)!;
+    }
+
     /// <summary>Waits for the sample's analysis to be queued, which follows the making of its images, by the list that Home shows.</summary>
     public async Task<AnalysisSummary> SampleAsync()
     {

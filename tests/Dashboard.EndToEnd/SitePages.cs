@@ -21,6 +21,7 @@ public static class SitePages
         var concept = view.Concepts[0].Id;
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         var shared = await site.ShareClassAsync(sample.Id, 0);
+        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted disc", "dotted star");
         return
         [
             new("home", PageUrls.Home, ".row-item"),
@@ -32,6 +33,7 @@ public static class SitePages
             new("analysis", PageUrls.Analysis(sample.Id), ".stages"),
             new("atlas", PageUrls.Atlas(sample.Id), ".class-row .tile"),
             new("atlas, nothing found", PageUrls.Atlas(sample.Id) + "?search=nothing-is-called-so", ".empty"),
+            new("atlas, map", PageUrls.Atlas(sample.Id, "map"), "h1"),
             new("atlas, shared concepts", PageUrls.Atlas(sample.Id, "shared"), ".tabs"),
             new("atlas, outliers", PageUrls.Atlas(sample.Id, "outliers"), ".kind"),
             new("class", PageUrls.Class(sample.Id, 0), ".charts svg.main-svg"),
@@ -41,6 +43,11 @@ public static class SitePages
             new("sample", PageUrls.Sample(sample.Id, view.Strategies[0].Prototype), ".detectors"),
             new("outliers", PageUrls.Outliers(sample.Id), ".outlier-tile"),
             new("labels", PageUrls.Labels(sample.Id), ".task-panel, table.units"),
+            new("probes", PageUrls.Probes(sample.Id), "h1"),
+            new("define a concept", PageUrls.DefineConcept(sample.Id), "form, .tools, h1"),
+            new("define a concept by attribute", PageUrls.DefineConcept(sample.Id, "attribute"), "h1"),
+            new("probe", PageUrls.Probe(sample.Id, own.Id), "h1"),
+            new("smallest changes", PageUrls.Backpropagation(sample.Id), "h1"),
             new("compare", PageUrls.Compare(sample.Id), ".task-panel"),
             new("compare runs", PageUrls.CompareRuns(sample.Id), ".runs tbody tr"),
             new("shared report", shared.Url, "h1", Live: false),

@@ -26,6 +26,7 @@ public sealed class SearchTests
         Assert.Equal(["concept: striped fur"], await FindAsync(site, One, "fur"));
         Assert.Equal(["strategy: by the whiskers"], await FindAsync(site, One, "whiskers"));
         Assert.Equal(["label: stripes AND NOT grass"], await FindAsync(site, One, "grass"));
+        Assert.Equal(["probe: lawn behind"], await FindAsync(site, One, "lawn"));
         Assert.Equal(["analysis: Second run"], await FindAsync(site, One, "second"));
         Assert.Equal(["class: n02123045"], await FindAsync(site, null, "n0212"));
         Assert.Empty(await FindAsync(site, One, "n0212"));
@@ -82,6 +83,7 @@ public sealed class SearchTests
         database.Annotations.AddRange(
             new AnnotationEntity { AnalysisKey = one.Key, Kind = AnnotationEntity.Concept, Target = 11, Name = "striped fur" },
             new AnnotationEntity { AnalysisKey = one.Key, Kind = AnnotationEntity.Strategy, Target = AnnotationEntity.StrategyTarget(4, 2), Name = "by the whiskers" });
+        database.UserConcepts.Add(new UserConceptEntity { AnalysisKey = one.Key, Id = "cccccccccccc", Name = "lawn behind", Definition = "{}" });
         database.Tasks.Add(new TaskEntity { AnalysisKey = one.Key, Id = "aaaaaaaaaaaa", Kind = LabelView.TaskKind, Parameters = "{}", TaskKey = "key", State = AnalysisState.Completed });
         await database.SaveChangesAsync(TestContext.Current.CancellationToken);
         var folder = Directory.CreateDirectory(site.Get<DataFolders>().Task(One, "key")).FullName;

@@ -30,6 +30,9 @@
     unlisten: id => { removeEventListener('atlas-theme', listeners.get(id)); listeners.delete(id); },
   };
 
+  // Style sheets that nothing on the first screen needs.
+  addEventListener('DOMContentLoaded', () => document.querySelectorAll('link[data-later]').forEach(sheet => { sheet.media = 'all'; }));
+
   // Sliders that only change how things look stay in the browser: <input type="range" data-css-var="--name">.
   const restore = name => { try { return localStorage.getItem('var' + name); } catch { return null; } };
   for (const name of ['--map-opacity']) {

@@ -54,9 +54,13 @@ public static class Commands
     private static Command[] OfAnalysis(string id) =>
     [
         new("page", "Atlas", PageUrls.Atlas(id), "classes concepts"),
+        new("page", "Map of all concepts", PageUrls.Atlas(id, "map"), "atlas points"),
         new("page", "Shared concepts", PageUrls.Atlas(id, "shared"), "atlas"),
         new("page", "Outliers", PageUrls.Outliers(id), "odd unusual triage"),
         new("page", "Labels", PageUrls.Labels(id), "neurons formulas"),
+        new("page", "Probes", PageUrls.Probes(id), "concepts defined by people"),
+        new("page", "Define a concept", PageUrls.DefineConcept(id), "probe new own tag"),
+        new("page", "Smallest changes", PageUrls.Backpropagation(id), "concept backpropagation"),
         new("page", "Compare this analysis", PageUrls.Compare(id), "comparison methods"),
         new("page", "About this analysis", PageUrls.Analysis(id), "progress log recipe"),
     ];

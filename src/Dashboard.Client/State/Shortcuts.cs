@@ -19,6 +19,7 @@ public static class Shortcuts
             ("← → ↑ ↓", "move from picture to picture"),
             ("Home End", "first and last picture"),
             ("Enter", "open"),
+            ("p n", "while tagging: shows it, does not show it"),
         ]),
         ("Class, strategy, sample",
         [

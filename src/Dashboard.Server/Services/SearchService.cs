@@ -42,6 +42,7 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
         hits.AddRange(await AnalysesAsync(database, patterns, take, cancellation));
         hits.AddRange(await ClassesAsync(database, here?.Key, patterns, take, cancellation));
         hits.AddRange(await ConceptsAsync(database, here?.Key, patterns, take, cancellation));
+        hits.AddRange(await UserConceptsAsync(database, here?.Key, patterns, take, cancellation));
         hits.AddRange(await StrategiesAsync(database, here?.Key, patterns, take, cancellation));
         if (here is not null)
         {
@@ -113,6 +114,20 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
             string.IsNullOrWhiteSpace(row.Name) ? "" : $"{Names.Code(row.Rank)} of {row.ClassName}",
             PageUrls.Concept(row.Analysis, row.Id),
             ApiUrls.Crop(row.Analysis, row.Id, 0, 96)));
+    }
+
+    private static async Task<IEnumerable<SearchHit>> UserConceptsAsync(DashboardDbContext database, int? key, string[] patterns, int take, CancellationToken cancellation)
+    {
+        var rows = database.UserConcepts.AsNoTracking().Where(row => key == null || row.AnalysisKey == key);
+        foreach (var pattern in patterns)
+        {
+            rows = rows.Where(row => EF.Functions.Like(row.Name, pattern, Escape));
+        }
+
+        var found = await rows.OrderByDescending(row => row.Key).Take(take)
+            .Join(database.Analyses, row => row.AnalysisKey, analysis => analysis.Key, (row, analysis) => new { row.Id, row.Name, Analysis = analysis.Id })
+            .ToListAsync(cancellation);
+        return found.Select(row => new SearchHit("probe", row.Name, "defined by people", PageUrls.Probe(row.Analysis, row.Id)));
     }
 
     private static async Task<IEnumerable<SearchHit>> StrategiesAsync(DashboardDbContext database, int? key, string[] patterns, int take, CancellationToken cancellation)
