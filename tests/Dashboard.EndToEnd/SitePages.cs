@@ -21,7 +21,7 @@ public static class SitePages
         var concept = view.Concepts[0].Id;
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         var shared = await site.ShareClassAsync(sample.Id, 0);
-        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted disc", "dotted star");
+        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted ring", "dotted star");
         return
         [
             new("home", PageUrls.Home, ".row-item"),
