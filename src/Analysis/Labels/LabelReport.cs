@@ -1,9 +1,12 @@
+using System.Text.Json.Serialization;
+using Analysis.Probes;
+
 namespace Analysis.Labels;
 
 /// <summary>What labels are asked for: the parameters of the task <c>label</c>, with every default filled in.</summary>
 public sealed record LabelRequest
 {
-    /// <summary>Where concepts come from: any of <c>classes</c>, <c>hierarchy</c>, <c>attributes</c>, <c>metadata</c>.</summary>
+    /// <summary>Where concepts come from: any of <c>classes</c>, <c>hierarchy</c>, <c>attributes</c>, <c>metadata</c>, <c>concepts</c>.</summary>
     public IReadOnlyList<string> Sources { get; init; } = ["classes", "hierarchy", "attributes", "metadata"];
 
     /// <summary>What is labelled: <c>all</c>, <c>neurons</c> (channels of the layer) or <c>concepts</c> (concept vectors of the analysis).</summary>
@@ -35,6 +38,10 @@ public sealed record LabelRequest
 
     /// <summary>Text of a tree of classes; null for <c>hierarchy.json</c> in the data set's folder, where there is one.</summary>
     public string? HierarchyText { get; init; }
+
+    /// <summary>Source <c>concepts</c>: what people defined; left out where the source is not chosen.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ConceptDefinition>? Concepts { get; init; }
 }
 
 /// <summary>Labels of the units of an analysis: <c>result.json</c> of the task <c>label</c>.</summary>

@@ -45,6 +45,13 @@ public sealed record ConceptDraft
 /// <param name="Height">Height in (0, 1].</param>
 public sealed record DraftRegion(string Path, double Left, double Top, double Width, double Height);
 
+/// <summary>The part of an image that its square picture shows, in shares of the image: what the network sees of it.</summary>
+/// <param name="Left">Left edge in [0, 1].</param>
+/// <param name="Top">Top edge in [0, 1].</param>
+/// <param name="Width">Width in (0, 1].</param>
+/// <param name="Height">Height in (0, 1].</param>
+public sealed record PictureFrame(double Left, double Top, double Width, double Height);
+
 /// <summary>A concept that a person defined and keeps.</summary>
 public sealed record UserConcept
 {
@@ -148,6 +155,9 @@ public interface IUserConceptService
     /// <summary>Deletes a concept; probes that were trained for it stay stored as tasks.</summary>
     /// <exception cref="ServiceException">There is no such concept.</exception>
     Task DeleteAsync(string analysisId, string conceptId, CancellationToken cancellation = default);
+
+    /// <summary>The part of an image that its square picture shows; null where the image is gone or there is none.</summary>
+    Task<PictureFrame?> FrameAsync(string analysisId, int sample, CancellationToken cancellation = default);
 
     /// <summary>Columns of the data set's attributes.csv with their values.</summary>
     Task<AttributesView> AttributesAsync(string analysisId, CancellationToken cancellation = default);

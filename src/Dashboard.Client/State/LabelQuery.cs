@@ -13,9 +13,12 @@ public sealed record LabelQuery(string Source = "classes,hierarchy,attributes,me
     /// <summary>Longest formula where none is chosen.</summary>
     public const int DefaultLength = 3;
 
+    /// <summary>The source of concepts that people defined; not among the default ones, since most analyses have none.</summary>
+    public const string UserConcepts = "concepts";
+
     /// <summary>Sources that can be chosen.</summary>
     public static IReadOnlyList<(string Value, string Text)> AllSources { get; } =
-        [("classes", "Classes"), ("hierarchy", "Groups of classes"), ("attributes", "Attributes"), ("metadata", "Brightness, colour, noise")];
+        [("classes", "Classes"), ("hierarchy", "Groups of classes"), ("attributes", "Attributes"), ("metadata", "Brightness, colour, noise"), (UserConcepts, "Concepts of your own")];
 
     /// <summary>Choices of units to show.</summary>
     public static IReadOnlyList<(string Value, string Text)> Shows { get; } =
@@ -25,7 +28,10 @@ public sealed record LabelQuery(string Source = "classes,hierarchy,attributes,me
     public IReadOnlyList<string> Sources => Source.Split(',', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Parameters of the task.</summary>
-    public object Parameters => new { sources = Sources, length = Length, negative = Negative };
+    /// <param name="defined">Concepts that people defined, under their present names; they count where their source is chosen.</param>
+    public object Parameters(IReadOnlyList<UserConcept> defined) => Sources.Contains(UserConcepts) && defined.Count > 0
+        ? new { sources = Sources, length = Length, negative = Negative, concepts = defined.OrderBy(c => c.Id, StringComparer.Ordinal).Select(c => c.Definition with { Name = c.Name }) }
+        : new { sources = Sources.All(s => s == UserConcepts) ? new LabelQuery().Sources : Sources.Where(s => s != UserConcepts), length = Length, negative = Negative };
 
     /// <summary>From the address; what is not possible becomes the default.</summary>
     public static LabelQuery From(string? sources, int? length, bool? negative)

@@ -45,6 +45,9 @@ internal static class UserConceptEndpoints
                 return TypedResults.NoContent();
             })
             .WithName("DeleteUserConcept").WithSummary("Deletes a defined concept.").Produces(StatusCodes.Status204NoContent);
+        analysis.MapGet("/samples/{sample:int}/frame", async Task<IResult> (string id, int sample, IUserConceptService concepts, CancellationToken cancellation) =>
+                ApiEndpoints.Found(await concepts.FrameAsync(id, sample, cancellation), "picture of a sample"))
+            .WithTags("user concepts").WithName("GetFrame").WithSummary("The part of an image that its thumbnail shows, in shares of the image: places drawn on the thumbnail are places in the image by it.").Produces<PictureFrame>();
         analysis.MapGet("/attributes", async (string id, IUserConceptService concepts, CancellationToken cancellation) =>
                 TypedResults.Ok(await concepts.AttributesAsync(id, cancellation)))
             .WithTags("user concepts").WithName("GetAttributes").WithSummary("Columns of the data set's attributes.csv with their values.");

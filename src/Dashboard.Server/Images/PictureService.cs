@@ -56,6 +56,34 @@ internal sealed class PictureService(
         return await MakeAsync(file, place, path, image => ThumbnailMaker.Encode(Seen(image, place.Preprocessing, size)), cancellation);
     }
 
+    /// <summary>The part of an image that its thumbnail shows, in shares of the image; null where there is no picture.</summary>
+    public async Task<RelativeRectangle?> FrameAsync(string analysisId, int sample, CancellationToken cancellation)
+    {
+        if (await PlaceAsync(analysisId, cancellation) is not { } place || await SamplePathAsync(place.Key, sample, cancellation) is not { } path)
+        {
+            return null;
+        }
+
+        Require(place);
+        var dataset = await datasets.GetAsync(place.Dataset, cancellation);
+        var index = OpenDatasets.IndexOf(dataset, path);
+        if (index < 0 || !dataset.HasPicture(index))
+        {
+            return null;
+        }
+
+        RgbImage? image = null;
+        await DecodeAsync(
+            () =>
+            {
+                image = ImageDecoder.Decode(dataset.Read(index));
+                return [];
+            },
+            cancellation);
+        // Without a preprocessing the picture is the centre square.
+        return ImagePreparation.VisiblePart(image!.Width, image.Height, Shown(place.Preprocessing, Sizes[^1]));
+    }
+
     /// <summary>The crop of a concept's exemplar as WebP; null where there is none.</summary>
     /// <exception cref="AnalysisException">The image is gone or cannot be decoded.</exception>
     public async Task<byte[]?> CropAsync(string analysisId, int concept, int exemplar, int size, CancellationToken cancellation)
@@ -180,18 +208,17 @@ internal sealed class PictureService(
     private static RgbImage Seen(RawImage image, Preprocessing? preprocessing, int size)
     {
         var decoded = ImageDecoder.Decode(image);
-        if (preprocessing is null)
-        {
-            return ThumbnailMaker.Square(decoded, size);
-        }
+        return preprocessing is null ? ThumbnailMaker.Square(decoded, size) : ImagePreparation.Resize(decoded, Shown(preprocessing, size));
+    }
 
-        return ImagePreparation.Resize(decoded, preprocessing with
+    private static Preprocessing Shown(Preprocessing? preprocessing, int size) => preprocessing is null
+        ? new Preprocessing(size, size, [], [], ResizeMode.ShorterSideCentreCrop)
+        : preprocessing with
         {
             Height = size,
             Width = size,
             ResizeTo = preprocessing.ResizeTo == 0 ? 0 : Math.Max(size, (int)Math.Round(preprocessing.ResizeTo * (double)size / Math.Min(preprocessing.Height, preprocessing.Width))),
-        });
-    }
+        };
 
     private static int Stable(ExemplarEntity row)
     {
@@ -207,11 +234,7 @@ internal sealed class PictureService(
 
     private async Task<byte[]> MakeAsync(string cacheFile, RunPlace place, string samplePath, Func<RawImage, byte[]> make, CancellationToken cancellation)
     {
-        if (!roots.IsBelow(AllowedRoots.Resolve(Path.GetFullPath(place.Dataset)) ?? "") && !place.Trusted)
-        {
-            throw new AnalysisException("The data set lies outside the folders that this site may read.", "Start the site with --data-root and the folder.");
-        }
-
+        Require(place);
         var dataset = await datasets.GetAsync(place.Dataset, cancellation);
         var index = OpenDatasets.IndexOf(dataset, samplePath);
         if (index < 0)
@@ -227,6 +250,14 @@ internal sealed class PictureService(
         var bytes = await DecodeAsync(() => make(dataset.Read(index)), cancellation);
         await WriteCacheAsync(cacheFile, bytes, cancellation);
         return bytes;
+    }
+
+    private void Require(RunPlace place)
+    {
+        if (!roots.IsBelow(AllowedRoots.Resolve(Path.GetFullPath(place.Dataset)) ?? "") && !place.Trusted)
+        {
+            throw new AnalysisException("The data set lies outside the folders that this site may read.", "Start the site with --data-root and the folder.");
+        }
     }
 
     private async Task<byte[]> DecodeAsync(Func<byte[]> decode, CancellationToken cancellation)

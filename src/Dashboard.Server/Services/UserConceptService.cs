@@ -1,14 +1,16 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Analysis;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Data;
+using Dashboard.Server.Images;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace Dashboard.Server.Services;
 
 /// <summary>Keeps the concepts that people define, apart from what the engine writes, so that they survive a run that is repeated.</summary>
-internal sealed class UserConceptService(IDbContextFactory<DashboardDbContext> databases, AnalysisService analyses, DraftResolver resolver) : IUserConceptService
+internal sealed class UserConceptService(IDbContextFactory<DashboardDbContext> databases, AnalysisService analyses, DraftResolver resolver, PictureService pictures) : IUserConceptService
 {
     private const int LongestName = 200;
     private const int MostConcepts = 1000;
@@ -36,6 +38,18 @@ internal sealed class UserConceptService(IDbContextFactory<DashboardDbContext> d
 
     public async Task<AttributesView> AttributesAsync(string analysisId, CancellationToken cancellation = default) =>
         await resolver.AttributesAsync(await RequireAsync(analysisId, cancellation), cancellation);
+
+    public async Task<PictureFrame?> FrameAsync(string analysisId, int sample, CancellationToken cancellation = default)
+    {
+        try
+        {
+            return await pictures.FrameAsync(analysisId, sample, cancellation) is { } part ? new PictureFrame(part.Left, part.Top, part.Width, part.Height) : null;
+        }
+        catch (AnalysisException fault)
+        {
+            throw new ServiceException(fault.Message);
+        }
+    }
 
     public async Task<UserConcept> CreateAsync(string analysisId, ConceptDraft draft, CancellationToken cancellation = default)
     {

@@ -47,5 +47,8 @@ internal sealed class FakeConcepts : IUserConceptService
         return Task.CompletedTask;
     }
 
+    /// <summary>Pictures show the middle half of the width and all of the height.</summary>
+    public Task<PictureFrame?> FrameAsync(string analysisId, int sample, CancellationToken cancellation = default) => Task.FromResult<PictureFrame?>(new PictureFrame(0.25, 0, 0.5, 1));
+
     public Task<AttributesView> AttributesAsync(string analysisId, CancellationToken cancellation = default) => Task.FromResult(Attributes);
 }

@@ -6,6 +6,7 @@ using Analysis.Labels;
 using Analysis.Networks.Files;
 using Analysis.Numerics;
 using Analysis.Outliers;
+using Analysis.Probes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -24,7 +25,7 @@ public sealed class LabelTask : IAnalysisTask
     private const int Shown = 8;
     private const int CircuitSize = 6;
     private const int FewestSupport = 10;
-    private static readonly string[] KnownSources = ["classes", "hierarchy", "attributes", "metadata"];
+    private static readonly string[] KnownSources = ["classes", "hierarchy", "attributes", "metadata", "concepts"];
 
     /// <inheritdoc/>
     public string Kind => "label";
@@ -42,7 +43,7 @@ public sealed class LabelTask : IAnalysisTask
         }
         catch (JsonException fault)
         {
-            throw new AnalysisException($"The parameters of the labels cannot be read: {fault.Message}", "Give an object with sources, units, length, beam, minimumFraction, maximumFraction, negative, permutations, seed.");
+            throw new AnalysisException($"The parameters of the labels cannot be read: {fault.Message}", "Give an object with sources, units, length, beam, minimumFraction, maximumFraction, negative, permutations, seed, concepts.");
         }
 
         if (request.Sources.Except(KnownSources).FirstOrDefault() is { } unknown)
@@ -53,6 +54,17 @@ public sealed class LabelTask : IAnalysisTask
         if (request.Sources.Count == 0)
         {
             throw new AnalysisException("No label source was chosen.", $"Choose among: {string.Join(", ", KnownSources)}.");
+        }
+
+        var said = request.Sources.Contains("concepts") ? request.Concepts ?? [] : null;
+        if (said is { Count: 0 })
+        {
+            throw new AnalysisException("Labels shall be made of concepts that people defined, and none was given.", "Give them in concepts, or leave the source concepts out.");
+        }
+
+        foreach (var concept in said ?? [])
+        {
+            ConceptResolver.Validate(concept);
         }
 
         if (request.Units is not ("all" or "neurons" or "concepts"))
@@ -66,7 +78,7 @@ public sealed class LabelTask : IAnalysisTask
         }
 
         Search(request).Validate();
-        return JsonSerializer.Serialize(request with { Sources = [.. KnownSources.Where(request.Sources.Contains)] }, AnalysisJson.Line);
+        return JsonSerializer.Serialize(request with { Sources = [.. KnownSources.Where(request.Sources.Contains)], Concepts = said }, AnalysisJson.Line);
     }
 
     /// <inheritdoc/>
@@ -180,7 +192,30 @@ public sealed class LabelTask : IAnalysisTask
             concepts.AddRange(Metadata(context));
         }
 
+        foreach (var concept in request.Concepts ?? [])
+        {
+            concepts.AddRange(Said(context, concept, notes));
+        }
+
         return concepts;
+    }
+
+    /// <summary>What a person defined; of numbers the lowest and the highest quarter. Samples that take no part count as not showing it.</summary>
+    private static IEnumerable<(LabelConcept Concept, bool[] Shown)> Said(TaskContext context, ConceptDefinition concept, List<string> notes)
+    {
+        try
+        {
+            var labels = ConceptResolver.Resolve(context, concept);
+            return labels.Continuous
+                ? LabelSources.Quarters(concept.Name, labels.Targets, "user", artefact: false)
+                : [(new LabelConcept(concept.Name, "user"), Array.ConvertAll(labels.Targets, t => t == 1))];
+        }
+        catch (AnalysisException fault)
+        {
+            // One that means no image (any more) must not keep the others from being used.
+            notes.Add($"The concept {concept.Name} was left out: {fault.Message}");
+            return [];
+        }
     }
 
     /// <summary>Brightness, colourfulness and the like, which a network should rarely need.</summary>

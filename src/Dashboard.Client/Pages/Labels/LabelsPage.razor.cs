@@ -11,6 +11,7 @@ public sealed partial class LabelsPage
     private LabelView? _labels;
     private List<UnitView> _rows = [];
     private IReadOnlyList<(LabelSource Concept, int Used)> _uses = [];
+    private IReadOnlyList<UserConcept> _defined = [];
     private UnitView? _selected;
 
     /// <summary>Sources, separated by commas; null for all.</summary>
@@ -47,10 +48,18 @@ public sealed partial class LabelsPage
     [Inject]
     private ITaskService Tasks { get; set; } = default!;
 
+    [Inject]
+    private IUserConceptService Defined { get; set; } = default!;
+
     private string CurrentTab => Tab is "circuits" or "concepts" ? Tab : "units";
 
     /// <inheritdoc/>
-    protected override Task<AtlasView?> ReadAsync(CancellationToken cancellation) => Atlas.AtlasAsync(Id, cancellation);
+    protected override async Task<AtlasView?> ReadAsync(CancellationToken cancellation)
+    {
+        var view = await Atlas.AtlasAsync(Id, cancellation);
+        _defined = view is null ? [] : (await Defined.ListAsync(Id, cancellation: cancellation)).Items;
+        return view;
+    }
 
     /// <inheritdoc/>
     protected override void OnAddress()
@@ -88,7 +97,7 @@ public sealed partial class LabelsPage
         var sources = _query.Toggle(source);
         if (sources.Count > 0)
         {
-            Select(("sources", sources.Count == LabelQuery.AllSources.Count ? null : string.Join(',', sources)));
+            Select(("sources", string.Join(',', sources) is var chosen && chosen == new LabelQuery().Source ? null : chosen));
         }
     }
 

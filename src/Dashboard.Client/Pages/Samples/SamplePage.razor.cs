@@ -23,6 +23,10 @@ public sealed partial class SamplePage
     [SupplyParameterFromQuery]
     public int? Attribution { get; set; }
 
+    /// <summary>Whether a place is being marked.</summary>
+    [SupplyParameterFromQuery]
+    public bool? Mark { get; set; }
+
     /// <summary>How it is computed: exact or fast.</summary>
     [SupplyParameterFromQuery]
     public string? Way { get; set; }
