@@ -48,6 +48,8 @@ public static class Glossary
         ["balanced accuracy"] = "Mean of the shares of right answers among the images that show the concept and among those that do not: 50% is chance, however rare the concept is. Higher is better.",
         ["shuffled control"] = "The same probe fitted to labels dealt out at random: what is reached without any concept.",
         ["probe agreement"] = "Cosine between the directions that probes find on different divisions of the images: near 1 there is one direction, near 0 many serve as well.",
+        ["tcav derivative"] = "How much the class's score rises, on average over its images, for one standard deviation of the activation along the concept's direction. Negative: the concept speaks against the class.",
+        ["tcav p"] = "How often probes of shuffled labels have as large a rise by chance, corrected for the number of classes (Holm). Below 0.05 counts as significant.",
         ["tcav"] = "Share of a class's images whose score rises when the activation moves along the concept's direction. 50% is no influence; compared with probes of shuffled labels.",
         ["cosine"] = "Similarity of two directions: 1 is the same, 0 is unrelated, −1 is opposite.",
         ["alignment"] = "Cosine between the concept and a class's weights in the network's last step: which classes this concept speaks for.",

@@ -42,12 +42,6 @@ public static class PageUrls
     /// <summary>One concept that a person defined, with its probe.</summary>
     public static string Probe(string id, string userConcept) => $"/analyses/{id}/probes/{userConcept}";
 
-    /// <summary>The smallest changes of an image that make a concept's probe answer otherwise.</summary>
-    public static string ProbeChange(string id, string userConcept) => $"/analyses/{id}/probes/{userConcept}/backpropagation";
-
-    /// <summary>The training images that taught the network a concept.</summary>
-    public static string TrainingImages(string id, string userConcept) => $"/analyses/{id}/probes/{userConcept}/training-images";
-
     /// <summary>Defines a concept; <paramref name="from"/> is classes, samples, attribute, region, concept or neuron.</summary>
     public static string DefineConcept(string id, string? from = null, int? unit = null) =>
         $"/analyses/{id}/probes/new" + (from is null ? "" : $"?from={from}" + (unit is null ? "" : FormattableString.Invariant($"&unit={unit}")));
