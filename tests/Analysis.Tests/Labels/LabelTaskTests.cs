@@ -66,6 +66,25 @@ public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
     }
 
     [Fact]
+    public void ConceptsThatPeopleDefinedNameUnitsAndOneThatMeansNothingIsLeftOutWithItsReason()
+    {
+        using var folder = new TemporaryFolder();
+        using var context = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        var report = Label(context, folder["task"], """
+            {"sources":["concepts"],"length":1,"concepts":[
+              {"name":"bands","source":"attribute","attribute":"texture","value":"striped"},
+              {"name":"gone","source":"samples","positives":["no/such.png"]}]}
+            """);
+        var planted = LabelSources.Attributes(File.ReadAllText(Path.Combine(run.Images, "attributes.csv")), [.. context.Samples.Select(s => s.Path)]);
+        var concept = Assert.Single(report.Concepts);
+        Assert.Equal(("bands", "user", planted.Single(p => p.Concept.Name == "texture striped").Shown.Count(s => s)), (concept.Name, concept.Source, concept.Samples));
+        Assert.Contains(report.Units, u => u is { Significant: true, Label: "bands", HeldOutAuc: > 0.8 });
+        Assert.Contains("The concept gone was left out", Assert.Single(report.Notes));
+        // Requests without them are written as before, so that stored labels are found.
+        Assert.DoesNotContain("\"concepts\":", new LabelTask().Normalise(JsonDocument.Parse("{}").RootElement));
+    }
+
+    [Fact]
     public void TheSameRequestGivesTheSameBytes()
     {
         using var folder = new TemporaryFolder();
@@ -78,6 +97,8 @@ public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
     [InlineData("""{"sources":["unknown"]}""")]
     [InlineData("""{"sources":[]}""")]
     [InlineData("""{"units":"layers"}""")]
+    [InlineData("""{"sources":["concepts"]}""")]
+    [InlineData("""{"sources":["concepts"],"concepts":[{"name":"x","source":"magic"}]}""")]
     [InlineData("""{"length":9}""")]
     [InlineData("""{"permutations":-1}""")]
     [InlineData("""{"beam":"many"}""")]
