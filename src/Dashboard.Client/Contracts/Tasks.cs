@@ -102,6 +102,9 @@ public interface ITaskService
     async Task<LabelView?> LabelsAsync(string analysisId, string taskId, CancellationToken cancellation = default) =>
         LabelView.Parse(await ResultAsync(analysisId, taskId, cancellation));
 
+    /// <summary>Text of a JSON file that a task has written so far, such as its preview; null where there is none.</summary>
+    Task<string?> TextAsync(string analysisId, string taskId, string name, CancellationToken cancellation = default) => Task.FromResult<string?>(null);
+
     /// <summary>Stops a queued or running task within a second; what it has written is kept for the next try.</summary>
     /// <exception cref="ServiceException">There is no such task, or it has ended.</exception>
     Task CancelAsync(string analysisId, string taskId, CancellationToken cancellation = default);

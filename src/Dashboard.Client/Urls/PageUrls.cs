@@ -46,6 +46,9 @@ public static class PageUrls
     public static string DefineConcept(string id, string? from = null, int? unit = null) =>
         $"/analyses/{id}/probes/new" + (from is null ? "" : $"?from={from}" + (unit is null ? "" : FormattableString.Invariant($"&unit={unit}")));
 
+    /// <summary>Remove and retrain: what a concept loses without the images that teach it; concept is a code as in the page of smallest changes.</summary>
+    public static string Retraining(string id, string? concept = null) => $"/analyses/{id}/retraining" + (concept is null ? "" : "?concept=" + Uri.EscapeDataString(concept));
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 

@@ -18,6 +18,7 @@ internal sealed class TaskService(
 {
     /// <summary>Most characters of a task's parameters: a concept may name some thousand images.</summary>
     public const int LongestParameters = 512 * 1024;
+    private const int LongestText = 4 << 20;
     private const int SqliteConstraint = 19;
 
     // Labels of a large atlas take tens of megabytes: few are kept, and all viewers look at the same.
@@ -175,6 +176,23 @@ internal sealed class TaskService(
         {
             await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 16, FileOptions.Asynchronous);
             return await LabelView.ParseAsync(stream);
+        }
+        catch (Exception fault) when (fault is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    public async Task<string?> TextAsync(string analysisId, string taskId, string name, CancellationToken cancellation = default)
+    {
+        if (await FileAsync(analysisId, taskId, name, cancellation) is not { ContentType: "application/json", Length: <= LongestText } file)
+        {
+            return null;
+        }
+
+        try
+        {
+            return await File.ReadAllTextAsync(file.Path, cancellation);
         }
         catch (Exception fault) when (fault is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -1,0 +1,124 @@
+using System.Globalization;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Microsoft.AspNetCore.Components;
+
+namespace Dashboard.Client.Pages.Retraining;
+
+/// <summary>Remove and retrain: a plan with its cost, the experiment while it runs, and what it found.</summary>
+public sealed partial class RetrainingPage
+{
+    private RetrainQuery _query = new();
+    private IReadOnlyList<ConceptChoice> _choices = [];
+    private ConceptChoice? _chosen;
+    private object? _parameters;
+    private object? _measure;
+    private RetrainCostView? _cost;
+    private RetrainView? _result;
+    private string? _asked;
+    private string? _measured;
+
+    /// <summary>Code of the concept.</summary>
+    [SupplyParameterFromQuery]
+    public string? Concept { get; set; }
+
+    /// <summary>How images are ranked.</summary>
+    [SupplyParameterFromQuery]
+    public string? Ranking { get; set; }
+
+    /// <summary>Sets, separated by commas.</summary>
+    [SupplyParameterFromQuery]
+    public string? Sets { get; set; }
+
+    /// <summary>Shares, separated by commas.</summary>
+    [SupplyParameterFromQuery]
+    public string? Shares { get; set; }
+
+    /// <summary>Networks a condition.</summary>
+    [SupplyParameterFromQuery]
+    public int? Networks { get; set; }
+
+    /// <summary>Epochs of each training.</summary>
+    [SupplyParameterFromQuery]
+    public int? Epochs { get; set; }
+
+    /// <summary>Layer whose probes are shown.</summary>
+    [SupplyParameterFromQuery]
+    public string? Layer { get; set; }
+
+    [Inject]
+    private ITaskService Tasks { get; set; } = default!;
+
+    /// <inheritdoc/>
+    protected override string Key => Concept ?? "";
+
+    /// <inheritdoc/>
+    protected override async Task<AtlasView?> ReadAsync(CancellationToken cancellation)
+    {
+        var view = await Atlas.AtlasAsync(Id, cancellation);
+        _choices = view is null ? [] : await ChoicesAsync(view, cancellation);
+        return view;
+    }
+
+    /// <inheritdoc/>
+    protected override void OnAddress()
+    {
+        _query = RetrainQuery.From(Concept, Ranking, Sets, Shares, Networks, Epochs);
+        _chosen = _choices.FirstOrDefault(c => c.Code == _query.Concept);
+        (_measure, _parameters) = _chosen is null ? (null, null) : (RetrainQuery.MeasureParameters(_chosen.Definition), _query.Parameters(_chosen.Definition));
+        var measured = TaskServiceExtensions.ToParameters(_measure)?.GetRawText();
+        if (measured != _measured)
+        {
+            (_measured, _cost) = (measured, null);
+        }
+
+        var asked = TaskServiceExtensions.ToParameters(_parameters)?.GetRawText();
+        if (asked != _asked)
+        {
+            (_asked, _result) = (asked, null);
+        }
+    }
+
+    private static int? Number(ChangeEventArgs change) => int.TryParse(change.Value?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, CancellationToken cancellation)
+    {
+        var choices = new List<ConceptChoice>();
+        void Add(string code, string name, string group)
+        {
+            if (choices.All(c => c.Code != code) && BackpropagationQuery.Definition(code) is { } definition)
+            {
+                choices.Add(new ConceptChoice(code, name, group, definition));
+            }
+        }
+
+        foreach (var item in view.Classes)
+        {
+            Add($"k:{item.Name}", item.DisplayName, "Classes");
+        }
+
+        if (Concept is { Length: > 0 } code)
+        {
+            Add(code, BackpropagationQuery.Definition(code) is null ? code : Name(code), "Others");
+        }
+
+        return Task.FromResult<IReadOnlyList<ConceptChoice>>(choices);
+    }
+
+    private static string Name(string code) => code[0] switch
+    {
+        'c' => $"concept {code[1..]}",
+        'n' => $"neuron {code[1..]}",
+        _ => code[2..],
+    };
+
+    private async Task OnMeasured(TaskView task)
+    {
+        _cost = task.State == AnalysisState.Completed ? RetrainView.Parse(await Tasks.ResultAsync(Id, task.Id, Lifetime))?.Cost : null;
+    }
+
+    private async Task OnTask(TaskView task)
+    {
+        _result = task.State == AnalysisState.Completed ? RetrainView.Parse(await Tasks.ResultAsync(Id, task.Id, Lifetime)) : null;
+    }
+}
