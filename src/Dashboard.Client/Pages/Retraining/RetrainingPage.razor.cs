@@ -8,6 +8,8 @@ namespace Dashboard.Client.Pages.Retraining;
 /// <summary>Remove and retrain: a plan with its cost, the experiment while it runs, and what it found.</summary>
 public sealed partial class RetrainingPage
 {
+    private const int MostValues = 12;
+
     private RetrainQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
     private ConceptChoice? _chosen;
@@ -47,6 +49,9 @@ public sealed partial class RetrainingPage
     public string? Layer { get; set; }
 
     [Inject]
+    private IUserConceptService Concepts { get; set; } = default!;
+
+    [Inject]
     private ITaskService Tasks { get; set; } = default!;
 
     /// <inheritdoc/>
@@ -81,7 +86,8 @@ public sealed partial class RetrainingPage
 
     private static int? Number(ChangeEventArgs change) => int.TryParse(change.Value?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    private Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, CancellationToken cancellation)
+    /// <summary>Concepts that people defined, attributes of the data set, classes.</summary>
+    private async Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, CancellationToken cancellation)
     {
         var choices = new List<ConceptChoice>();
         void Add(string code, string name, string group)
@@ -92,17 +98,36 @@ public sealed partial class RetrainingPage
             }
         }
 
+        foreach (var concept in (await Concepts.ListAsync(Id, cancellation: cancellation)).Items.Where(c => c.Definition.Source.Length > 0))
+        {
+            choices.Add(new ConceptChoice($"u:{concept.Id}", concept.Name, "Defined by people", concept.Definition));
+        }
+
+        foreach (var column in (await Concepts.AttributesAsync(Id, cancellation)).Columns.Where(c => c.Kind != "numbers"))
+        {
+            if (column.Kind == "yesno")
+            {
+                Add($"a:{column.Name}", column.Name, "Attributes");
+                continue;
+            }
+
+            foreach (var value in column.Values.Take(MostValues))
+            {
+                Add($"a:{column.Name}={value.Value}", $"{column.Name}: {value.Value}", "Attributes");
+            }
+        }
+
         foreach (var item in view.Classes)
         {
             Add($"k:{item.Name}", item.DisplayName, "Classes");
         }
 
-        if (Concept is { Length: > 0 } code)
+        if (Concept is { Length: > 1 } code && BackpropagationQuery.Definition(code) is not null)
         {
-            Add(code, BackpropagationQuery.Definition(code) is null ? code : Name(code), "Others");
+            Add(code, Name(code), "Others");
         }
 
-        return Task.FromResult<IReadOnlyList<ConceptChoice>>(choices);
+        return choices;
     }
 
     private static string Name(string code) => code[0] switch
