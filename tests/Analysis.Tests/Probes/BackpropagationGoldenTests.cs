@@ -72,7 +72,7 @@ public sealed class BackpropagationGoldenTests
                 var solver = new ChangeSolver(
                     space, v => v, new ChangeRegulariser(squares ? 0 : 1, squares ? 1 : 0, 0), new ChangeSolverOptions { Steps = 2000, Tolerance = 1e-12, OpenTolerance = 1e-12 });
                 var wishes = Enumerable.Range(0, x.Rows).Select(i => new ChangeWish(i, w, bias, 1, continuous, 0.9, Dot(w, x.Row(i)) + bias)).ToList();
-                var found = solver.Solve(inputs, wishes, Same(x.Rows, lambda), null, null, Stop);
+                var found = solver.Solve(inputs, wishes, Same(x.Rows, lambda), null, null, null, Stop);
                 for (var i = 0; i < x.Rows; i++)
                 {
                     var expected = golden.Matrix(key + "_delta").Row(i).ToArray();
@@ -102,7 +102,7 @@ public sealed class BackpropagationGoldenTests
         var logit = Dot(w, [0.4, 0.1, -0.3]) + 0.2;
         var expected = LinearBackpropagation.LogisticL2([.. w.Select(v => -v)], -logit, 0.05);
         var solver = new ChangeSolver(Free(3), v => v, new ChangeRegulariser(0, 1, 0), new ChangeSolverOptions { Tolerance = 1e-12, OpenTolerance = 1e-12 });
-        using var found = solver.Solve(inputs, [new ChangeWish(0, w, 0.2, 0, false, 0.9, logit)], [0.05], null, null, Stop)[0];
+        using var found = solver.Solve(inputs, [new ChangeWish(0, w, 0.2, 0, false, 0.9, logit)], [0.05], null, null, null, Stop)[0];
         Close.Absolute(expected, Close.Values(found.Change[0]), 1e-4);
     }
 

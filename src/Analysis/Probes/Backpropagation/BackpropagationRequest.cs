@@ -28,6 +28,9 @@ public sealed record BackpropagationRequest
     /// <summary>Layer of the probes; null for the analysis's.</summary>
     public string? Layer { get; init; }
 
+    /// <summary>Penalty of the probes: <c>l2</c> for all channels a little, <c>l1</c> for few channels.</summary>
+    public string Probe { get; init; } = "l2";
+
     /// <summary><c>yes</c>, <c>no</c>, or <c>flip</c> for the opposite of what the probe says of each sample.</summary>
     public string Direction { get; init; } = "flip";
 
@@ -45,6 +48,9 @@ public sealed record BackpropagationRequest
 
     /// <summary>Weight of the total variation.</summary>
     public double TotalVariation { get; init; }
+
+    /// <summary>Times that the search is done again with changes costing less where the last one is concentrated; for pixels.</summary>
+    public int Concentrations { get; init; }
 
     /// <summary>λ; null to look for the largest that still reaches the threshold.</summary>
     public double? Lambda { get; init; }

@@ -19,6 +19,12 @@ public sealed record ChangeSearchOptions
     /// <summary>Most values of λ that are tried.</summary>
     public int Rounds { get; init; } = 16;
 
+    /// <summary>
+    /// Times that the search is done again with magnitudes costing less where the last change is concentrated (reweighted l1,
+    /// Candès, Wakin and Boyd 2008, with the neighbourhood's mean in the place of the single value). For pixels.
+    /// </summary>
+    public int Concentrations { get; init; }
+
     /// <summary>Seed of the random starts.</summary>
     public int Seed { get; init; }
 
@@ -45,10 +51,15 @@ public enum ChangeOutcome
 /// <param name="Start">Which start it came from.</param>
 /// <param name="Solution">The change; the one that came closest where the wish cannot be fulfilled.</param>
 /// <param name="Steps">Steps of the optimiser in all.</param>
-public sealed record FoundChange(ChangeOutcome Outcome, double Lambda, int Start, ChangeSolution Solution, int Steps) : IDisposable
+/// <param name="Costs">Factors of the magnitudes that the change was found with; null for 1 everywhere.</param>
+public sealed record FoundChange(ChangeOutcome Outcome, double Lambda, int Start, ChangeSolution Solution, int Steps, Tensor? Costs) : IDisposable
 {
     /// <inheritdoc/>
-    public void Dispose() => Solution.Dispose();
+    public void Dispose()
+    {
+        Solution.Dispose();
+        Costs?.Dispose();
+    }
 }
 
 /// <summary>State of a search, for who watches.</summary>
@@ -98,9 +109,20 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
             else
             {
                 Guess(inputs, [.. work.Where(w => w.Outcome == ChangeOutcome.Changed)]);
-                for (var round = 1; round <= options.Rounds && work.Any(w => w.Open); round++)
+                for (var pass = 0; pass <= options.Concentrations; pass++)
                 {
-                    Round(inputs, [.. work.Where(w => w.Open)], round, watch, keepFailures: false, cancellation);
+                    for (var round = 1; round <= options.Rounds && work.Any(w => w.Open); round++)
+                    {
+                        Round(inputs, [.. work.Where(w => w.Open)], round, watch, keepFailures: false, cancellation);
+                    }
+
+                    if (pass < options.Concentrations)
+                    {
+                        foreach (var item in work.Where(w => w.Outcome == ChangeOutcome.Changed))
+                        {
+                            item.Concentrate();
+                        }
+                    }
                 }
             }
 
@@ -119,9 +141,13 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
     /// <param name="inputs">Unchanged inputs.</param>
     /// <param name="wish">The wish.</param>
     /// <param name="lambdas">Values of λ.</param>
+    /// <param name="costs">Factors of the magnitudes of the change that was found (<see cref="FoundChange.Costs"/>); null for 1.</param>
     /// <param name="cancellation">Honoured between steps.</param>
-    public ChangeSolution[] Path(Tensor inputs, ChangeWish wish, IReadOnlyList<double> lambdas, CancellationToken cancellation) =>
-        Solve(inputs, [.. lambdas.Select(_ => wish)], lambdas, null, null, cancellation);
+    public ChangeSolution[] Path(Tensor inputs, ChangeWish wish, IReadOnlyList<double> lambdas, Tensor? costs, CancellationToken cancellation)
+    {
+        using var repeated = costs is null ? null : cat([.. lambdas.Select(_ => costs)], 0);
+        return Solve(inputs, [.. lambdas.Select(_ => wish)], lambdas, null, repeated, null, cancellation);
+    }
 
     private void Reach(Tensor inputs, Work[] work, Action<ChangeProgress>? watch, CancellationToken cancellation)
     {
@@ -135,7 +161,7 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
             }
 
             using var starts = start == 0 ? null : Starts(inputs, open.Length, start);
-            var found = Solve(inputs, [.. open.Select(w => w.Wish)], new double[open.Length], starts, Watch(watch, 0, 0), cancellation);
+            var found = Solve(inputs, [.. open.Select(w => w.Wish)], new double[open.Length], starts, null, Watch(watch, 0, 0), cancellation);
             for (var i = 0; i < open.Length; i++)
             {
                 open[i].Reached(found[i], start);
@@ -225,7 +251,8 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
             }
         }
 
-        var found = Solve(inputs, wishes, lambdas, starts, Watch(watch, round, lambdas[0]), cancellation);
+        using var costs = work.Any(w => w.Costs is not null) ? cat([.. owners.Select(o => o.Work.Costs!)], 0) : null;
+        var found = Solve(inputs, wishes, lambdas, starts, costs, Watch(watch, round, lambdas[0]), cancellation);
         for (var i = 0; i < found.Length; i++)
         {
             owners[i].Work.Offer(found[i], owners[i].Start, keepFailures);
@@ -246,19 +273,16 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
     }
 
     private ChangeSolution[] Solve(
-        Tensor inputs, ChangeWish[] wishes, IReadOnlyList<double> lambdas, Tensor? starts, Action<int, Tensor, double[]>? observe, CancellationToken cancellation) =>
-        Solve(inputs, (IReadOnlyList<ChangeWish>)wishes, lambdas, starts, observe, cancellation);
-
-    private ChangeSolution[] Solve(
-        Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts, Action<int, Tensor, double[]>? observe, CancellationToken cancellation)
+        Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts, Tensor? costs, Action<int, Tensor, double[]>? observe, CancellationToken cancellation)
     {
         var all = new List<ChangeSolution>(wishes.Count);
         for (var first = 0; first < wishes.Count; first += options.Batch)
         {
             var count = Math.Min(options.Batch, wishes.Count - first);
             using var part = starts?.narrow(0, first, count);
+            using var cost = costs?.narrow(0, first, count);
             all.AddRange(_solver.Solve(
-                inputs, [.. wishes.Skip(first).Take(count)], [.. lambdas.Skip(first).Take(count)], part, first == 0 ? observe : null, cancellation));
+                inputs, [.. wishes.Skip(first).Take(count)], [.. lambdas.Skip(first).Take(count)], part, cost, first == 0 ? observe : null, cancellation));
         }
 
         return [.. all];
@@ -281,6 +305,12 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
     /// <summary>A wish while it is worked on.</summary>
     private sealed class Work(ChangeWish wish, int starts) : IDisposable
     {
+        /// <summary>The neighbourhood reaches a sixteenth of the picture to each side.</summary>
+        private const long Reach = 16;
+
+        /// <summary>Share of the largest neighbourhood's mean that is added to all: magnitudes elsewhere cost at most 1 + 1/share times as much.</summary>
+        private const double Floor = 0.1;
+
         private ChangeSolution? _best;
         private ChangeSolution? _offered;
         private int _bestStart;
@@ -299,6 +329,36 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
         public bool Open { get; set; }
 
         public double Lambda { get; set; }
+
+        public Tensor? Costs { get; private set; }
+
+        /// <summary>Makes magnitudes cheap where the change is now, and opens the search again.</summary>
+        public void Concentrate()
+        {
+            using var scope = NewDisposeScope();
+            using var quiet = no_grad();
+            var magnitude = _best!.Change.abs().sum([1L], keepdim: true);
+            var reach = (2 * Math.Max(1L, magnitude.shape[2] / Reach)) + 1;
+            var mass = magnitude;
+            for (var i = 0; i < 2; i++)
+            {
+                mass = nn.functional.avg_pool2d(mass, reach, 1, reach / 2);
+            }
+
+            var most = mass.max().item<float>();
+            if (most > 0)
+            {
+                var least = Scalars.Of(Floor * most);
+                Costs?.Dispose();
+                Costs = full_like(mass, Scalars.Of((1 + Floor) * most)).div(mass.add(ones_like(mass), least)).DetachFromDisposeScope();
+            }
+            else
+            {
+                Costs ??= ones_like(mass).DetachFromDisposeScope();
+            }
+
+            (_low, _high, Lambda, Open) = (null, null, _bestLambda > 0 ? _bestLambda : Lambda, true);
+        }
 
         public void Reached(ChangeSolution solution, int start)
         {
@@ -360,8 +420,8 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
 
         public FoundChange Finish()
         {
-            var result = new FoundChange(Outcome!.Value, _bestLambda, _bestStart, _best!, _steps);
-            _best = null;
+            var result = new FoundChange(Outcome!.Value, _bestLambda, _bestStart, _best!, _steps, Costs);
+            (_best, Costs) = (null, null);
             return result;
         }
 
@@ -369,6 +429,7 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
         {
             _best?.Dispose();
             _offered?.Dispose();
+            Costs?.Dispose();
         }
 
         private bool Better(ChangeSolution left, ChangeSolution right) =>

@@ -83,14 +83,16 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
     /// <param name="wishes">The wishes.</param>
     /// <param name="lambdas">λ of each; at 0 the first change that fulfils the wish ends the search.</param>
     /// <param name="starts">First value of each variable; null for 0.</param>
+    /// <param name="costs">Factors of the magnitudes in R, a row for each wish, broadcast to the variable; null for 1 everywhere.</param>
     /// <param name="observe">Called after every step with its number and the current variables and logits of all wishes; the tensor belongs to the solver.</param>
     /// <param name="cancellation">Honoured between steps.</param>
     /// <returns>One solution for each wish.</returns>
     public ChangeSolution[] Solve(
-        Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts, Action<int, Tensor, double[]>? observe, CancellationToken cancellation)
+        Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts, Tensor? costs, Action<int, Tensor, double[]>? observe,
+        CancellationToken cancellation)
     {
         using var outer = NewDisposeScope();
-        var state = new State(this, inputs, wishes, lambdas, starts);
+        var state = new State(this, inputs, wishes, lambdas, starts, costs);
         for (var step = 1; step <= options.Steps && state.Active.Count > 0; step++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -104,7 +106,7 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
 
     /// <summary>Loss, logit, R and the gradient of the smooth part for some rows.</summary>
     private (Tensor Gradient, double[] Smooth, double[] Logits, double[] Penalty, double[] Rough) Evaluate(
-        Tensor change, Tensor inputs, Tensor weights, Tensor bias, Tensor sign, Tensor goal, Tensor continuous, double[] lambdas)
+        Tensor change, Tensor inputs, Tensor weights, Tensor bias, Tensor sign, Tensor goal, Tensor continuous, Tensor? costs, double[] lambdas)
     {
         using var scope = NewDisposeScope();
         using var grad = enable_grad();
@@ -124,7 +126,7 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
         autograd.backward([smooth.sum()], inputs: [leaf]);
         using var quiet = no_grad();
         var flat = change.flatten(1);
-        var l1 = Values(flat.abs().sum([1L], type: ScalarType.Float64));
+        var l1 = Values((costs is null ? flat.abs() : (change.abs() * costs).flatten(1)).sum([1L], type: ScalarType.Float64));
         var l2 = Values((flat * flat).sum([1L], type: ScalarType.Float64));
         var tv = variation is null ? new double[l1.Length] : Values(variation.detach());
         var rough = new double[l1.Length];
@@ -156,6 +158,7 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
         private readonly Tensor _sign;
         private readonly Tensor _goal;
         private readonly Tensor _continuous;
+        private readonly Tensor? _costs;
         private readonly IReadOnlyList<ChangeWish> _wishes;
         private readonly double[] _lambdas;
         private readonly Tensor _variables;
@@ -166,7 +169,7 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
         private readonly int[] _steps;
         private readonly List<double>[] _history;
 
-        public State(ChangeSolver solver, Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts)
+        public State(ChangeSolver solver, Tensor inputs, IReadOnlyList<ChangeWish> wishes, IReadOnlyList<double> lambdas, Tensor? starts, Tensor? costs)
         {
             _solver = solver;
             _wishes = wishes;
@@ -178,10 +181,11 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
             _sign = Column([.. wishes.Select(w => w.Goal > 0.5 ? 1.0 : -1.0)], s => s, inputs);
             _goal = Column([.. wishes.Select(w => w.Goal)], g => g, inputs);
             _continuous = tensor(wishes.Select(w => w.Continuous).ToArray(), device: inputs.device);
+            _costs = costs?.to(inputs.dtype).to(inputs.device);
             using var quiet = no_grad();
             long[] shape = [wishes.Count, .. solver.Space.RowShape(inputs)];
             _variables = starts is null ? zeros(shape, inputs.dtype, inputs.device) : solver.Space.Project(starts.to(inputs.dtype).to(inputs.device), _inputs).clone();
-            var first = solver.Evaluate(_variables, _inputs, _weights, _bias, _sign, _goal, _continuous, _lambdas);
+            var first = solver.Evaluate(_variables, _inputs, _weights, _bias, _sign, _goal, _continuous, _costs, _lambdas);
             _gradients = first.Gradient;
             Logits = first.Logits;
             _penalty = first.Penalty;
@@ -210,12 +214,14 @@ public sealed class ChangeSolver(ChangeSpace space, Func<Tensor, Tensor> pooled,
             long[] wide = [Active.Count, .. Enumerable.Repeat(1L, (int)variables.dim() - 1)];
             var length = Column(lengths, s => s, variables).view(wide);
             var cut = Column([.. lengths.Zip(lambdas, (s, l) => s * l * _solver.Regulariser.L1)], c => c, variables).view(wide);
+            var costs = _costs?.index_select(0, index);
+            cut = costs is null ? cut : cut * costs;
             var shrink = Column([.. lengths.Zip(lambdas, (s, l) => 1 / (1 + (2 * s * l * _solver.Regulariser.L2)))], c => c, variables).view(wide);
             var moved = variables - (gradients * length);
             var candidate = _solver.Space.Project((moved - moved.maximum(cut.neg()).minimum(cut)) * shrink, inputs);
             var found = _solver.Evaluate(
                 candidate, inputs, _weights.index_select(0, index), _bias.index_select(0, index), _sign.index_select(0, index), _goal.index_select(0, index),
-                _continuous.index_select(0, index), lambdas);
+                _continuous.index_select(0, index), costs, lambdas);
             var step = (candidate - variables).flatten(1);
             var bend = (found.Gradient - gradients).flatten(1);
             var moves = Values((step * step).sum([1L], type: ScalarType.Float64));

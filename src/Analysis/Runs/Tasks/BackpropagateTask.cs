@@ -36,7 +36,7 @@ public sealed class BackpropagateTask : IAnalysisTask
 
     private static readonly string[] Known =
     [
-        "concept", "others", "samples", "layer", "direction", "goal", "space", "l1", "l2", "totalVariation", "lambda", "threshold", "starts", "steps", "randomProbes", "region",
+        "concept", "others", "samples", "layer", "probe", "direction", "goal", "space", "l1", "l2", "totalVariation", "concentrations", "lambda", "threshold", "starts", "steps", "randomProbes", "region",
         "ranges", "immutable", "seed",
     ];
 
@@ -68,6 +68,7 @@ public sealed class BackpropagateTask : IAnalysisTask
         Require(request.Samples.Count is >= 1 and <= MostSamples && request.Samples.All(s => s >= 0), "samples", $"Name 1 to {MostSamples} rows of the samples table.");
         Require(request.Others.Count <= MostOthers, "others", $"Name at most {MostOthers} concepts to compare with.");
         Require(request.Direction is "yes" or "no" or "flip", "direction", "Choose yes, no or flip.");
+        Require(request.Probe is "l1" or "l2", "probe", "Choose l2 or l1.");
         Require(request.Space is "pixels" or "fourier" or "latent", "space", "Choose pixels, fourier or latent.");
         foreach (var (name, weight) in new[] { ("l1", request.L1), ("l2", request.L2), ("totalVariation", request.TotalVariation) })
         {
@@ -75,6 +76,7 @@ public sealed class BackpropagateTask : IAnalysisTask
         }
 
         Require(request.L1 + request.L2 + request.TotalVariation > 0, "l1", "Give at least one of l1, l2 and totalVariation a weight above 0: without it no change is the smallest.");
+        Require(request.Concentrations is 0 || (request.Concentrations is > 0 and <= 5 && request is { Space: "pixels", L1: > 0, Lambda: null }), "concentrations", "Choose 0 to 5; other than 0 only for pixels with a weight of l1 and without a fixed λ.");
         Require(request.Lambda is null or (> 0 and <= 1e9), "lambda", "Choose a number above 0, or leave it out to look for the largest that works.");
         Require(request.Threshold is > 0.5 and <= 0.999, "threshold", "Choose a probability above 0.5 and at most 0.999.");
         Require(request.Starts is >= 1 and <= 20, "starts", "Choose 1 to 20.");
@@ -139,7 +141,7 @@ public sealed class BackpropagateTask : IAnalysisTask
             {
                 cancellation.ThrowIfCancellationRequested();
                 Report(0, $"Fitting the probe of {concepts[i].Name}");
-                probes[i] = ProbeFitter.Fit(context, labels[i], _layer, new ProbeOptions { Seed = request.Seed });
+                probes[i] = ProbeFitter.Fit(context, labels[i], _layer, new ProbeOptions { Penalty = request.Probe, Seed = request.Seed });
             }
 
             var shuffled = Shuffled(labels[0], probes[0], total);
@@ -161,7 +163,7 @@ public sealed class BackpropagateTask : IAnalysisTask
             var batch = _columns ? 256 : Math.Max(FewestRows, BatchPixels / (_network.Preprocessing.Height * _network.Preprocessing.Width));
             var search = new ChangeSearch(
                 space, Pooled, regulariser, new ChangeSolverOptions { Steps = request.Steps },
-                new ChangeSearchOptions { Lambda = request.Lambda, Starts = request.Starts, Seed = request.Seed, Batch = batch });
+                new ChangeSearchOptions { Lambda = request.Lambda, Starts = request.Starts, Concentrations = _columns ? 0 : request.Concentrations, Seed = request.Seed, Batch = batch });
             var (answersBefore, outputsBefore) = Look(inputs, probes);
 
             // Wishes: the concept on every sample, then the others, then the shuffled.
@@ -460,7 +462,7 @@ public sealed class BackpropagateTask : IAnalysisTask
                     PredictedAfter = _outputNames[Largest(outputsAfter.Row(s))],
                     Outputs = Outputs(outputsBefore.Row(s), outputsAfter.Row(s)),
                 };
-                entries.Add(_columns ? entry with { Columns = Columns(inputs, changed, s) } : Paint(entry, s, inputs, changed, space, search, wishes[s], probes[0], s < MostPictured));
+                entries.Add(_columns ? entry with { Columns = Columns(inputs, changed, s) } : Paint(entry, s, inputs, changed, space, search, wishes[s], found[s].Costs, probes[0], s < MostPictured));
             }
 
             return new BackpropagationReport
@@ -511,7 +513,7 @@ public sealed class BackpropagateTask : IAnalysisTask
         }
 
         private ChangedSample Paint(
-            ChangedSample entry, int s, Tensor inputs, Tensor changed, ChangeSpace space, ChangeSearch search, ChangeWish wish, FittedProbe probe, bool frames)
+            ChangedSample entry, int s, Tensor inputs, Tensor changed, ChangeSpace space, ChangeSearch search, ChangeWish wish, Tensor? costs, FittedProbe probe, bool frames)
         {
             var (width, height) = (_network.Preprocessing.Width, _network.Preprocessing.Height);
             var (original, now) = (Pixels(inputs[s]), Pixels(changed[s]));
@@ -527,7 +529,7 @@ public sealed class BackpropagateTask : IAnalysisTask
             }
 
             Report(94, $"Taking the way apart, {s + 1} of {Math.Min(MostPictured, Rows.Count)}");
-            var path = search.Path(inputs, wish, [.. FrameFactors.Select(f => f * entry.Lambda)], cancellation);
+            var path = search.Path(inputs, wish, [.. FrameFactors.Select(f => f * entry.Lambda)], costs, cancellation);
             var list = new List<ChangeFrame>();
             try
             {
