@@ -21,6 +21,7 @@ public sealed record BackpropagationQuery
     public static IReadOnlyList<ChangeWay> Ways { get; } =
     [
         new("patches", "Patches", "Few places, and neighbouring pixels together: the easiest to look at (l1 and total variation)", "pixels", 1, 0, 1),
+        new("place", "One place", "As patches, then again and again with changes elsewhere made dearer: shows whether one place is enough (reweighted l1)", "pixels", 1, 0, 1, 2),
         new("few", "Few pixels", "As few pixels as possible; the rest stays exactly as it is (l1)", "pixels", 1, 0, 0),
         new("small", "Small everywhere", "No pixel much, but many (l2)", "pixels", 0, 1, 0),
         new("waves", "Soft waves", "Broad shapes before fine grain (Fourier)", "fourier", 0, 1, 0),
@@ -49,11 +50,17 @@ public sealed record BackpropagationQuery
     /// <summary>Where the change is expected; null for nowhere.</summary>
     public RegionView? Region { get; init; }
 
+    /// <summary>Layer of the probe; null for the analysis's.</summary>
+    public string? Layer { get; init; }
+
+    /// <summary>Probes of few channels (l1) instead of all.</summary>
+    public bool Sparse { get; init; }
+
     /// <summary>Ready to be asked for.</summary>
     public bool Complete => Concept.Length > 0 && Samples.Count > 0;
 
     /// <summary>From the address; what is not possible becomes the default.</summary>
-    public static BackpropagationQuery From(string? concept, string? sample, string? others, string? direction, string? way, string? region) => new()
+    public static BackpropagationQuery From(string? concept, string? sample, string? others, string? direction, string? way, string? region, string? layer = null, bool? sparse = null) => new()
     {
         Concept = Codes(concept).FirstOrDefault() ?? "",
         Samples = [.. (sample ?? "").Split(',').Select(s => int.TryParse(s, NumberStyles.None, CultureInfo.InvariantCulture, out var row) ? row : -1).Where(r => r >= 0).Distinct().Take(MostSamples)],
@@ -61,13 +68,16 @@ public sealed record BackpropagationQuery
         Direction = direction is "yes" or "no" ? direction : "flip",
         Way = Ways.FirstOrDefault(w => w.Value == way) ?? Ways[0],
         Region = RegionOf(region),
+        Layer = layer is { Length: > 0 and <= 200 } ? layer : null,
+        Sparse = sparse == true,
     };
 
     /// <summary>Address of the page.</summary>
     /// <param name="analysisId">The analysis.</param>
     /// <param name="concept">Code of the concept; null to choose on the page.</param>
     /// <param name="sample">Row of a sample; null to choose on the page.</param>
-    public static string Address(string analysisId, string? concept = null, int? sample = null)
+    /// <param name="layer">Layer of the probe; null for the analysis's.</param>
+    public static string Address(string analysisId, string? concept = null, int? sample = null, string? layer = null)
     {
         var query = new List<string>(2);
         if (concept is not null)
@@ -78,6 +88,11 @@ public sealed record BackpropagationQuery
         if (sample is not null)
         {
             query.Add(FormattableString.Invariant($"sample={sample}"));
+        }
+
+        if (layer is not null)
+        {
+            query.Add("layer=" + Uri.EscapeDataString(layer));
         }
 
         return PageUrls.Backpropagation(analysisId) + (query.Count == 0 ? "" : "?" + string.Join('&', query));
@@ -95,7 +110,7 @@ public sealed record BackpropagationQuery
         var others = Others.Select(definition).ToList();
         return others.Contains(null)
             ? null
-            : new { concept, others, samples = Samples, direction = Direction, space = Way.Space, l1 = Way.L1, l2 = Way.L2, totalVariation = Way.TotalVariation, region = Region };
+            : new { concept, others, samples = Samples, layer = Layer, probe = Sparse ? "l1" : "l2", direction = Direction, space = Way.Space, l1 = Way.L1, l2 = Way.L2, totalVariation = Way.TotalVariation, concentrations = Way.Concentrations, region = Region };
     }
 
     /// <summary>The definition of a code that says everything itself; null for a concept that a person defined, and for what is no code.</summary>
@@ -149,7 +164,8 @@ public sealed record BackpropagationQuery
 /// <param name="L1">Weight of the sum of magnitudes.</param>
 /// <param name="L2">Weight of the sum of squares.</param>
 /// <param name="TotalVariation">Weight of the total variation.</param>
-public sealed record ChangeWay(string Value, string Title, string Why, string Space, double L1, double L2, double TotalVariation);
+/// <param name="Concentrations">Times that the search is done again with changes elsewhere made dearer.</param>
+public sealed record ChangeWay(string Value, string Title, string Why, string Space, double L1, double L2, double TotalVariation, int Concentrations = 0);
 
 /// <summary>A concept that can be chosen.</summary>
 /// <param name="Code">As in the address.</param>

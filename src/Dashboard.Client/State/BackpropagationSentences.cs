@@ -52,7 +52,7 @@ public static class BackpropagationSentences
                     ? $" Their changes are only {Format.Percent(theirs / mine, 0)} as large: a network's answer to noise can be moved easily too, so a successful change alone proves nothing about the concept."
                     : " Their changes are about as large: a successful change alone proves nothing about the concept."
             : "";
-        var touched = control.ConceptChange is { } change ? $" They move the concept's own probe by {Format.Number(change)} on average, its own changes by {Format.Number(own.ConceptChange ?? 0)}." : "";
+        var touched = control.ConceptChange is { } change ? $" They move the concept's own probe by {(change < 0.005 ? "hardly anything" : Format.Number(change))} on average, the concept's own changes by {Format.Number(own.ConceptChange ?? 0)}." : "";
         return $"Probes trained on shuffled labels serve as control: {Reached(control)} against {Reached(own)} for the concept.{size}{touched}";
     }
 

@@ -119,7 +119,18 @@ public sealed class LatentSpace(IAutoencoder autoencoder) : ChangeSpace
         autoencoder.Decode(autoencoder.Encode(inputs).detach().add(change, Scalars.One)).clamp(Scalars.Of(0.0), Scalars.Of(1.0));
 
     /// <inheritdoc/>
-    public override Tensor Project(Tensor change, Tensor inputs) => change.alias();
+    public override Tensor Project(Tensor change, Tensor inputs)
+    {
+        var (minimum, maximum) = autoencoder.CodeRange;
+        if (double.IsNegativeInfinity(minimum) && double.IsPositiveInfinity(maximum))
+        {
+            return change.alias();
+        }
+
+        // A code that no picture can have would be drawn as something that the decoder never learnt.
+        var code = autoencoder.Encode(inputs).detach();
+        return code.add(change, Scalars.One).clamp(Scalars.Of(minimum), Scalars.Of(maximum)) - code;
+    }
 
     /// <inheritdoc/>
     public override Tensor Picture(Tensor change, Tensor inputs) => Changed(change, inputs) - inputs;
@@ -158,6 +169,9 @@ public sealed class ColumnSpace(double[] scale, double[] minimum, double[] maxim
 /// <summary>An autoencoder of pictures in [0, 1]; differentiable. Rows are pictures, N×C×H×W; codes are N×….</summary>
 public interface IAutoencoder : IDisposable
 {
+    /// <summary>Values that codes can have.</summary>
+    (double Minimum, double Maximum) CodeRange { get; }
+
     /// <summary>Codes of pictures.</summary>
     Tensor Encode(Tensor pictures);
 

@@ -115,7 +115,9 @@ public sealed class BackpropagateTask : IAnalysisTask
         private string _layer = "";
         private bool _columns;
         private string? _preview;
+        private int _done;
         private double[] _columnScale = [];
+        private IAutoencoder? _autoencoder;
 
         private IReadOnlyList<int> Rows => request.Samples;
 
@@ -189,10 +191,16 @@ public sealed class BackpropagateTask : IAnalysisTask
             finally
             {
                 Array.ForEach(found, f => f.Dispose());
+                _autoencoder?.Dispose();
             }
         }
 
-        private void Report(int done, string doing) => observer.OnProgress(new TaskProgress(done, 100, doing, _preview));
+        private void Report(int done, string doing)
+        {
+            // Several passes over the same values of λ: the count never goes back.
+            _done = Math.Max(_done, done);
+            observer.OnProgress(new TaskProgress(_done, 100, doing, _preview));
+        }
 
         /// <summary>Probes of the same labels dealt out anew: as many samples say yes, and nothing is to be learnt.</summary>
         private List<FittedProbe> Shuffled(ConceptLabels labels, FittedProbe probe, int total)
@@ -254,7 +262,7 @@ public sealed class BackpropagateTask : IAnalysisTask
                 return request.Space switch
                 {
                     "fourier" => new FourierSpace(),
-                    "latent" => throw new AnalysisException("No autoencoder lies beside the network.", "Choose pixels or fourier."),
+                    "latent" => new LatentSpace(OpenAutoencoder(inputs)),
                     _ => new PixelSpace(),
                 };
             }
@@ -279,6 +287,16 @@ public sealed class BackpropagateTask : IAnalysisTask
             }
 
             return new ColumnSpace(_columnScale, minimum, maximum, immutable);
+        }
+
+        private IAutoencoder OpenAutoencoder(Tensor inputs)
+        {
+            _autoencoder = AutoencoderLoader.Load(context.Plan.Request.Network, _network.Preprocessing, _network.Device);
+            using var scope = NewDisposeScope();
+            using var quiet = no_grad();
+            var error = (_autoencoder.Decode(_autoencoder.Encode(inputs)).clamp(Scalars.Of(0.0), Scalars.Of(1.0)) - inputs).abs().mean().to(ScalarType.Float64).cpu().item<double>();
+            _notes.Add(FormattableString.Invariant($"The autoencoder draws the images with a mean error of {error:0.###} of the range from black to white; that error is part of every change."));
+            return _autoencoder;
         }
 
         private (double[] Minimum, double[] Maximum) ObservedRanges(int columns)

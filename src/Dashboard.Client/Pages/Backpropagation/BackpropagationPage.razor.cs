@@ -9,6 +9,7 @@ namespace Dashboard.Client.Pages.Backpropagation;
 public sealed partial class BackpropagationPage
 {
     private const int Offered = 36;
+    private const int AttributeValues = 20;
 
     private BackpropagationQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
@@ -49,12 +50,23 @@ public sealed partial class BackpropagationPage
     [SupplyParameterFromQuery]
     public string? Region { get; set; }
 
+    /// <summary>Layer of the probe; the analysis's where null.</summary>
+    [SupplyParameterFromQuery]
+    public string? Layer { get; set; }
+
+    /// <summary>Whether the probe uses few channels.</summary>
+    [SupplyParameterFromQuery]
+    public bool? Sparse { get; set; }
+
     /// <summary>Place of the slider.</summary>
     [SupplyParameterFromQuery]
     public int? Step { get; set; }
 
     [Inject]
     private ITaskService Tasks { get; set; } = default!;
+
+    [Inject]
+    private IUserConceptService Defined { get; set; } = default!;
 
     /// <inheritdoc/>
     protected override string Key => $"{Concept}/{Sample}";
@@ -125,9 +137,9 @@ public sealed partial class BackpropagationPage
         static string Share(double? value) => value is { } v ? Format.Percent(v) : "–";
     }
 
-    private BackpropagationQuery Read() => BackpropagationQuery.From(Concept, Sample, Others, Direction, Way, Region);
+    private BackpropagationQuery Read() => BackpropagationQuery.From(Concept, Sample, Others, Direction, Way, Region, Layer, Sparse);
 
-    /// <summary>Concepts of the sample's class (or of the concept's), then classes.</summary>
+    /// <summary>Concepts of the sample's class (or of the concept's), then those that people defined, attributes and classes.</summary>
     private async Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, BackpropagationQuery query, CancellationToken cancellation)
     {
         var choices = new List<ConceptChoice>();
@@ -152,11 +164,35 @@ public sealed partial class BackpropagationPage
             }
         }
 
+        foreach (var mine in (await Defined.ListAsync(Id, 0, 200, cancellation)).Items)
+        {
+            choices.Add(new ConceptChoice("u:" + mine.Id, mine.Name, "Defined by people", mine.Definition));
+        }
+
         foreach (var code in (IEnumerable<string>)[query.Concept, .. query.Others])
         {
-            if (code is ['n' or 'a', ..])
+            if (code is ['n', ..])
             {
-                Add(code, code[0] == 'n' ? $"neuron {code[1..]}" : code[2..], code[0] == 'n' ? "Neurons" : "Attributes");
+                Add(code, $"neuron {code[1..]}", "Neurons");
+            }
+            else if (code is ['a', ':', ..])
+            {
+                Add(code, code[2..].Replace("=", " = ", StringComparison.Ordinal), "Attributes");
+            }
+        }
+
+        foreach (var column in (await Defined.AttributesAsync(Id, cancellation)).Columns)
+        {
+            if (column.Kind == "words")
+            {
+                foreach (var value in column.Values.Take(AttributeValues))
+                {
+                    Add($"a:{column.Name}={value.Value}", $"{column.Name} = {value.Value}", "Attributes");
+                }
+            }
+            else
+            {
+                Add($"a:{column.Name}", column.Name, "Attributes");
             }
         }
 
@@ -174,6 +210,19 @@ public sealed partial class BackpropagationPage
         if (query.Concept is ['c', .. var text] && int.TryParse(text, out var id) && await Atlas.ConceptAsync(Id, id, cancellation) is { } concept)
         {
             return [.. concept.Concept.Exemplars.OrderBy(e => e.Band is "top" ? 0 : e.Band is "counter" ? 1 : 2).Select(e => (e.Sample, e.Band == "counter" ? "looks alike, without it" : "shows it")).DistinctBy(e => e.Sample).Take(Offered)];
+        }
+
+        if (_choices.FirstOrDefault(c => c.Code == query.Concept) is { Definition: ConceptDraft draft } && RendererInfo.IsInteractive)
+        {
+            try
+            {
+                var preview = await Defined.PreviewAsync(Id, draft, cancellation);
+                return [.. preview.PositiveExamples.Take(Offered / 2).Select(r => (r, "shows it")), .. preview.NegativeExamples.Take(Offered / 2).Select(r => (r, "does not show it"))];
+            }
+            catch (ServiceException)
+            {
+                // What it names is gone; the task says so when it is asked for.
+            }
         }
 
         var offered = new List<(int Row, string Title)>();
