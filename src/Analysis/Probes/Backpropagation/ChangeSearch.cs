@@ -345,7 +345,7 @@ public sealed class ChangeSearch(ChangeSpace space, Func<Tensor, Tensor> pooled,
                 mass = nn.functional.avg_pool2d(mass, reach, 1, reach / 2);
             }
 
-            var most = mass.max().item<float>();
+            var most = mass.max().to(ScalarType.Float64).item<double>();
             if (most > 0)
             {
                 var least = Scalars.Of(Floor * most);
