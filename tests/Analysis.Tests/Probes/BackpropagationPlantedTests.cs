@@ -89,7 +89,7 @@ public sealed class BackpropagationPlantedTests : IDisposable
         }
 
         var images = zeros([1, 3, Side, Side], ScalarType.Float64);
-        var wish = new ChangeWish(0, [8, 8], -4, 1, false, 0.9, -4);
+        var wish = new ChangeWish(0, [8, 8], -2, 1, false, 0.9, -2);
         double Outside(int concentrations)
         {
             var search = new ChangeSearch(
