@@ -61,6 +61,23 @@ public static class NetworkLoader
         return Describe(path, file, architecture);
     }
 
+    /// <summary>Loads a network whose parameters can be differentiated; see <see cref="GradientNetwork.Load"/>.</summary>
+    internal static GradientNetwork LoadForGradients(string path, string? architecture, Device device)
+    {
+        TorchRuntime.Prepare();
+        const string Remedy = "Use its weights as safetensors or .pth with a supported architecture.";
+        if (SplitScriptNetwork.IsPart(path))
+        {
+            throw new AnalysisException($"{Path.GetFileName(path)} is a TorchScript program: gradients with respect to its single parameters cannot be found.", Remedy);
+        }
+
+        using var file = OpenTensors(path);
+        var (description, blueprint, epsilon) = Describe(path, file, architecture);
+        return blueprint is null
+            ? throw new AnalysisException($"{file.FileName} is a TorchScript program of no built-in architecture: gradients with respect to its single parameters cannot be found.", Remedy)
+            : new GradientNetwork(description, blueprint, NetworkWeights.Load(file, blueprint, epsilon, device, fold: false), device);
+    }
+
     private static ITensorFile OpenTensors(string path) => path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
         ? SafetensorsFile.Open(path)
         : PyTorchCheckpoint.Open(path);

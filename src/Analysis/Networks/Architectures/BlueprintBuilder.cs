@@ -1,5 +1,4 @@
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Analysis.Networks.Architectures;
 
@@ -86,7 +85,7 @@ internal sealed class BlueprintBuilder(int height, int width)
         _steps.Add(new NetworkStep(classifier, outputs, 1, 1, ActivationSign.Signed, (weights, x) =>
         {
             using var flat = x.flatten(1);
-            using var logits = functional.linear(flat, weights.ClassifierWeight, weights.ClassifierBias);
+            using var logits = weights.Classify(flat);
             return logits.view(logits.shape[0], logits.shape[1], 1, 1);
         }));
         return new Blueprint

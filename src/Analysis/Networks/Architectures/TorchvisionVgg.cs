@@ -83,7 +83,7 @@ internal static class TorchvisionVgg
             builder.Step(rectified, (weights, x) =>
             {
                 using var flat = x.flatten(1);
-                using var hidden = functional.linear(flat, weights[$"{linear}.weight"], weights[$"{linear}.bias"]).relu_();
+                using var hidden = weights.Linear($"{linear}.weight", $"{linear}.bias", flat).relu_();
                 return hidden.view(hidden.shape[0], hidden.shape[1], 1, 1);
             });
         }

@@ -16,7 +16,7 @@ internal sealed class TrainableWeights : NetworkWeights
     private readonly double _epsilon;
 
     private TrainableWeights(Blueprint blueprint, double epsilon, Dictionary<string, Tensor> tensors)
-        : base(tensors[$"{blueprint.Classifier}.weight"], tensors[$"{blueprint.Classifier}.bias"])
+        : base(blueprint.Classifier, tensors[$"{blueprint.Classifier}.weight"], tensors[$"{blueprint.Classifier}.bias"])
     {
         _tensors = tensors;
         _convolutions = blueprint.Convolutions.ToDictionary(c => c.Name, StringComparer.Ordinal);

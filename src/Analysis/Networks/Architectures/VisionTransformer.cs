@@ -137,22 +137,22 @@ internal static class VisionTransformer
 
     private static Tensor Embed(NetworkWeights weights, Tensor patches)
     {
-        using var token = weights["class_token"].expand(patches.shape[0], 1, patches.shape[2]);
+        using var token = weights.Repeated("class_token", patches.shape[0]);
         using var all = cat([token, patches], 1);
-        return all.add(weights["encoder.pos_embedding"], Scalars.One);
+        using var places = weights.Repeated("encoder.pos_embedding", patches.shape[0]);
+        return all.add(places, Scalars.One);
     }
 
-    private static Tensor Normalise(NetworkWeights weights, string name, Tensor x) =>
-        functional.layer_norm(x, [x.shape[^1]], weights[$"{name}.weight"], weights[$"{name}.bias"], Epsilon);
+    private static Tensor Normalise(NetworkWeights weights, string name, Tensor x) => weights.Normalise(name, x, Epsilon);
 
-    private static Tensor Linear(NetworkWeights weights, string name, Tensor x) => functional.linear(x, weights[$"{name}.weight"], weights[$"{name}.bias"]);
+    private static Tensor Linear(NetworkWeights weights, string name, Tensor x) => weights.Linear($"{name}.weight", $"{name}.bias", x);
 
     /// <summary>softmax(QKᵀ/√d) V in each head, then the output projection. N×T×C.</summary>
     private static Tensor Attend(NetworkWeights weights, string name, Tensor x, int heads)
     {
         var (n, t, c) = (x.shape[0], x.shape[1], x.shape[2]);
         var d = c / heads;
-        using var projected = functional.linear(x, weights[$"{name}.in_proj_weight"], weights[$"{name}.in_proj_bias"]);
+        using var projected = weights.Linear($"{name}.in_proj_weight", $"{name}.in_proj_bias", x);
         using var split = projected.view(n, t, 3, heads, d);
         // 3 × N·heads × T × d
         using var ordered = split.permute(2, 0, 3, 1, 4);

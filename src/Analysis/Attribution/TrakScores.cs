@@ -1,0 +1,146 @@
+using Analysis.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Analysis.Attribution;
+
+/// <summary>What TRAK needs of one model.</summary>
+/// <param name="Train">Φ, n×k, any real dtype.</param>
+/// <param name="OneMinusP">1 − p of each training sample. Length n.</param>
+/// <param name="Targets">Features of the targets, T×k.</param>
+public sealed record TrakModel(Tensor Train, double[] OneMinusP, Tensor Targets);
+
+/// <summary>
+/// TRAK (Park et al. 2023, arXiv 2303.14186) in the form of the paper (METHODS 4.2):
+/// τ(z) = [ 1/M Σₘ Φₘ (ΦₘᵀΦₘ + λI)⁻¹ φₘ(z) ] · [ 1/M Σₘ (1 − pₘ) ], the second product elementwise over training samples. Positive:
+/// without the sample, f(z) is predicted to be lower. In float64, by Cholesky.
+/// </summary>
+public static class TrakScores
+{
+    private const int Part = 4096;
+
+    /// <summary>Computes τ.</summary>
+    /// <param name="models">One for each checkpoint, all of the same n and T.</param>
+    /// <param name="lambda">λ of each model from its ΦᵀΦ (k×k float64).</param>
+    /// <param name="divideByKernel">True to divide each model's inverse by the mean absolute value of its entries before averaging, as the authors' program does and the paper does not.</param>
+    /// <returns>n×T.</returns>
+    /// <exception cref="AnalysisException">ΦᵀΦ + λI is not positive definite.</exception>
+    public static DenseMatrix Compute(IReadOnlyList<TrakModel> models, Func<Tensor, double> lambda, bool divideByKernel = false)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(models.Count);
+        DenseMatrix? sum = null;
+        var weights = new double[models[0].OneMinusP.Length];
+        foreach (var model in models)
+        {
+            var tau = Unweighted(model, lambda, divideByKernel);
+            if (sum is null)
+            {
+                sum = tau;
+            }
+            else
+            {
+                Vectors.Add(sum.Values, tau.Values);
+            }
+
+            Vectors.Add(weights, model.OneMinusP);
+        }
+
+        // Both means are taken before they are multiplied.
+        var scale = 1.0 / ((double)models.Count * models.Count);
+        for (var i = 0; i < sum!.Rows; i++)
+        {
+            Vectors.Scale(sum.Row(i), weights[i] * scale);
+        }
+
+        return sum;
+    }
+
+    /// <summary>Φ (ΦᵀΦ + λI)⁻¹ φ(z) of one model, n×T.</summary>
+    public static DenseMatrix Unweighted(TrakModel model, Func<Tensor, double> lambda, bool divideByKernel = false)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var gram = Gram(model.Train);
+        var k = gram.shape[0];
+        var ridge = lambda(gram);
+        var regularised = gram.add(eye(k, dtype: ScalarType.Float64, device: gram.device) * Scalars.Of(ridge), Scalars.One);
+        var targets = model.Targets.to(ScalarType.Float64).to(gram.device).t();
+        var solved = Solve(regularised, targets, ridge);
+        if (divideByKernel)
+        {
+            var inverse = Solve(regularised, eye(k, dtype: ScalarType.Float64, device: gram.device), ridge);
+            solved = solved / inverse.abs().mean();
+        }
+
+        var result = new DenseMatrix((int)model.Train.shape[0], (int)solved.shape[1]);
+        for (var start = 0; start < result.Rows; start += Part)
+        {
+            using var inner = NewDisposeScope();
+            var rows = Math.Min(Part, result.Rows - start);
+            var part = model.Train.narrow(0, start, rows).to(ScalarType.Float64).mm(solved).cpu().contiguous();
+            part.data<double>().ToArray().CopyTo(result.Values.AsSpan(start * result.Columns));
+        }
+
+        return result;
+    }
+
+    /// <summary>λ as a share of the mean eigenvalue: <paramref name="relative"/> · trace(ΦᵀΦ) / k.</summary>
+    public static Func<Tensor, double> Relative(double relative) => gram =>
+    {
+        using var scope = NewDisposeScope();
+        return relative * gram.trace().item<double>() / gram.shape[0];
+    };
+
+    /// <summary>A fixed λ.</summary>
+    public static Func<Tensor, double> Absolute(double lambda) => _ => lambda;
+
+    /// <summary>
+    /// The paper's optional soft threshold: values move towards 0 by the quantile <paramref name="share"/> of their absolute values,
+    /// so that this share of them becomes exactly 0.
+    /// </summary>
+    /// <param name="scores">Changed in place.</param>
+    /// <param name="share">In [0, 1); 0 changes nothing.</param>
+    public static void SoftThreshold(Span<double> scores, double share)
+    {
+        if (share <= 0 || scores.Length == 0)
+        {
+            return;
+        }
+
+        var threshold = RobustStatistics.Percentile(scores.ToArray().Select(Math.Abs).ToArray(), 100 * share);
+        foreach (ref var score in scores)
+        {
+            score = Math.Sign(score) * Math.Max(0, Math.Abs(score) - threshold);
+        }
+    }
+
+    /// <summary>ΦᵀΦ in float64, summed part by part.</summary>
+    public static Tensor Gram(Tensor features)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var k = features.shape[1];
+        var gram = zeros([k, k], ScalarType.Float64, features.device);
+        for (var start = 0L; start < features.shape[0]; start += Part)
+        {
+            using var inner = NewDisposeScope();
+            var part = features.narrow(0, start, Math.Min(Part, features.shape[0] - start)).to(ScalarType.Float64);
+            gram.add_(part.t().mm(part), Scalars.One);
+        }
+
+        return gram.MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Solve(Tensor regularised, Tensor right, double ridge)
+    {
+        var (factor, info) = linalg.cholesky_ex(regularised);
+        if (info.item<int>() != 0)
+        {
+            throw new AnalysisException(
+                $"The training images give features that do not fill their {regularised.shape[0]} dimensions, so that they cannot be inverted (λ is {ridge:G3}).",
+                "Choose a larger lambda, fewer dimensions, or more training images.");
+        }
+
+        return right.cholesky_solve(factor);
+    }
+}
