@@ -5,10 +5,10 @@ using static TorchSharp.torch;
 namespace Analysis.Attribution;
 
 /// <summary>What TRAK needs of one model.</summary>
-/// <param name="Train">Φ, n×k, any real dtype.</param>
+/// <param name="Train">Φ, n×k.</param>
 /// <param name="OneMinusP">1 − p of each training sample. Length n.</param>
 /// <param name="Targets">Features of the targets, T×k.</param>
-public sealed record TrakModel(Tensor Train, double[] OneMinusP, Tensor Targets);
+public sealed record TrakModel(IFeatureRows Train, double[] OneMinusP, Tensor Targets);
 
 /// <summary>
 /// TRAK (Park et al. 2023, arXiv 2303.14186) in the form of the paper (METHODS 4.2):
@@ -28,26 +28,24 @@ public static class TrakScores
     public static DenseMatrix Compute(IReadOnlyList<TrakModel> models, Func<Tensor, double> lambda, bool divideByKernel = false)
     {
         ArgumentOutOfRangeException.ThrowIfZero(models.Count);
-        DenseMatrix? sum = null;
-        var weights = new double[models[0].OneMinusP.Length];
-        foreach (var model in models)
-        {
-            var tau = Unweighted(model, lambda, divideByKernel);
-            if (sum is null)
-            {
-                sum = tau;
-            }
-            else
-            {
-                Vectors.Add(sum.Values, tau.Values);
-            }
+        return Combine([.. models.Select(m => Unweighted(m, lambda, divideByKernel))], [.. models.Select(m => m.OneMinusP)]);
+    }
 
-            Vectors.Add(weights, model.OneMinusP);
+    /// <summary>Both means over the models, then their product: τ from each model's part.</summary>
+    /// <param name="unweighted">What <see cref="Unweighted"/> gave for each model, n×T.</param>
+    /// <param name="oneMinusP">1 − p of each model. Length n.</param>
+    public static DenseMatrix Combine(IReadOnlyList<DenseMatrix> unweighted, IReadOnlyList<double[]> oneMinusP)
+    {
+        var sum = unweighted[0].Clone();
+        var weights = (double[])oneMinusP[0].Clone();
+        for (var m = 1; m < unweighted.Count; m++)
+        {
+            Vectors.Add(sum.Values, unweighted[m].Values);
+            Vectors.Add(weights, oneMinusP[m]);
         }
 
-        // Both means are taken before they are multiplied.
-        var scale = 1.0 / ((double)models.Count * models.Count);
-        for (var i = 0; i < sum!.Rows; i++)
+        var scale = 1.0 / ((double)unweighted.Count * unweighted.Count);
+        for (var i = 0; i < sum.Rows; i++)
         {
             Vectors.Scale(sum.Row(i), weights[i] * scale);
         }
@@ -64,7 +62,7 @@ public static class TrakScores
         var k = gram.shape[0];
         var ridge = lambda(gram);
         var regularised = gram.add(eye(k, dtype: ScalarType.Float64, device: gram.device) * Scalars.Of(ridge), Scalars.One);
-        var targets = model.Targets.to(ScalarType.Float64).to(gram.device).t();
+        var targets = model.Targets.to(ScalarType.Float64).cpu().t();
         var solved = Solve(regularised, targets, ridge);
         if (divideByKernel)
         {
@@ -72,12 +70,12 @@ public static class TrakScores
             solved = solved / inverse.abs().mean();
         }
 
-        var result = new DenseMatrix((int)model.Train.shape[0], (int)solved.shape[1]);
+        var result = new DenseMatrix(model.Train.Count, (int)solved.shape[1]);
         for (var start = 0; start < result.Rows; start += Part)
         {
             using var inner = NewDisposeScope();
             var rows = Math.Min(Part, result.Rows - start);
-            var part = model.Train.narrow(0, start, rows).to(ScalarType.Float64).mm(solved).cpu().contiguous();
+            var part = model.Train.Read(start, rows).mm(solved).contiguous();
             part.data<double>().ToArray().CopyTo(result.Values.AsSpan(start * result.Columns));
         }
 
@@ -115,16 +113,16 @@ public static class TrakScores
     }
 
     /// <summary>ΦᵀΦ in float64, summed part by part.</summary>
-    public static Tensor Gram(Tensor features)
+    public static Tensor Gram(IFeatureRows features)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var k = features.shape[1];
-        var gram = zeros([k, k], ScalarType.Float64, features.device);
-        for (var start = 0L; start < features.shape[0]; start += Part)
+        var k = features.Dimensions;
+        var gram = zeros([k, k], ScalarType.Float64);
+        for (var start = 0; start < features.Count; start += Part)
         {
             using var inner = NewDisposeScope();
-            var part = features.narrow(0, start, Math.Min(Part, features.shape[0] - start)).to(ScalarType.Float64);
+            var part = features.Read(start, Math.Min(Part, features.Count - start));
             gram.add_(part.t().mm(part), Scalars.One);
         }
 

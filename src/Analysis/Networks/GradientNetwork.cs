@@ -56,17 +56,19 @@ public sealed class GradientNetwork : IDisposable
     /// <summary>One forward pass.</summary>
     /// <param name="batch">Preprocessed images, N×3×H×W; not changed.</param>
     /// <param name="tape">Notes the parameters in use; null for none.</param>
-    /// <param name="through">Last layer to run; null for the logits.</param>
+    /// <param name="stop">Last layer to run; null for the logits.</param>
     /// <param name="from">Only parameters behind this layer are noted; null for all.</param>
+    /// <param name="through">Only parameters up to and with this layer are noted; null for all.</param>
     /// <returns>The layer's activation, N×C×H×W, or the logits, N×K. Differentiable to the tape's taps.</returns>
     /// <exception cref="AnalysisException">There is no layer of that name.</exception>
-    public Tensor Run(Tensor batch, ParameterTape? tape, string? through = null, string? from = null)
+    public Tensor Run(Tensor batch, ParameterTape? tape, string? stop = null, string? from = null, string? through = null)
     {
-        var last = through is null ? _blueprint.Steps.Count - 1 : StepOf(through);
+        var last = stop is null ? _blueprint.Steps.Count - 1 : StepOf(stop);
         var first = from is null ? 0 : StepOf(from) + 1;
-        if (tape is not null && first > last)
+        var noted = through is null ? last : Math.Min(last, StepOf(through));
+        if (tape is not null && first > noted)
         {
-            throw new AnalysisException($"No parameters lie between the layers {from} and {through ?? "of the logits"}.", "Choose an earlier layer to start from.");
+            throw new AnalysisException($"No parameters lie between the layers {from} and {through ?? stop ?? "of the logits"}.", "Choose an earlier layer to start from.");
         }
 
         var current = batch;
@@ -74,7 +76,7 @@ public sealed class GradientNetwork : IDisposable
         {
             for (var step = 0; step <= last; step++)
             {
-                _weights.Tape = step >= first ? tape : null;
+                _weights.Tape = step >= first && step <= noted ? tape : null;
                 var next = _blueprint.Steps[step].Run(_weights, current);
                 if (!ReferenceEquals(current, batch))
                 {
@@ -89,7 +91,7 @@ public sealed class GradientNetwork : IDisposable
             _weights.Tape = null;
         }
 
-        if (through is not null)
+        if (stop is not null)
         {
             return current;
         }

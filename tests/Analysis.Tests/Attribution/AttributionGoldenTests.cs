@@ -55,7 +55,7 @@ public sealed class AttributionGoldenTests
             var (train, margins, gradients) = Features(golden.Tensor("X"), golden.Tensor("y"), weights[m], biases[m], projections[m]);
             var (targets, _, _) = Features(golden.Tensor("X_target"), golden.Tensor("y_target"), weights[m], biases[m], projections[m]);
             var left = Close.Values(ModelOutputs.OneMinusP(margins));
-            models.Add(new TrakModel(train, left, targets));
+            models.Add(new TrakModel(new TensorRows(train), left, targets));
             if (m == 0)
             {
                 Close.Absolute(golden.Doubles("margin_grads_model0"), Close.Values(gradients.flatten()), 1e-6, "gradient");
