@@ -133,8 +133,8 @@ public sealed record TrainingSet(string Name, int Images, bool SameAsAnalysis, i
 /// <param name="Name">File name.</param>
 /// <param name="Sha256">Hash of its weights.</param>
 /// <param name="ProbeScore">Held-out score of the probe on it.</param>
-/// <param name="MeanOneMinusP">Mean of 1 − p over the training images: how unsure it is of them.</param>
-public sealed record AttributedCheckpoint(string Name, string Sha256, double? ProbeScore, double MeanOneMinusP);
+/// <param name="MeanOneMinusP">Mean of 1 − p over the training images: how unsure it is of them; null where only the probe was asked for.</param>
+public sealed record AttributedCheckpoint(string Name, string Sha256, double? ProbeScore, double? MeanOneMinusP);
 
 /// <summary>A training image with its score.</summary>
 /// <param name="Row">Row in scores.safetensors and training.csv.</param>

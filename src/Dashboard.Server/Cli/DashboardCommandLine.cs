@@ -34,6 +34,7 @@ internal static class DashboardCommandLine
         root.Subcommands.Add(LabelCommand.Create());
         root.Subcommands.Add(ProbeCommand.Create());
         root.Subcommands.Add(RetrainCommand.Create());
+        root.Subcommands.Add(AttributeCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
         root.Subcommands.Add(SeedCommand.Create());

@@ -14,6 +14,7 @@ public static class TaskCatalogue
         new ProbeTask(),
         new BackpropagateTask(),
         new RetrainTask(),
+        new AttributeTask(),
     ];
 
     /// <summary>A kind by its name.</summary>
