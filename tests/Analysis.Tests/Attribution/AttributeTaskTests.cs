@@ -21,21 +21,26 @@ namespace Analysis.Tests.Attribution;
 /// </summary>
 public sealed class StampedRun : IDisposable
 {
-    public const int Training = 600;
+    public const int Training = 1000;
     private const int Side = 12;
     private static readonly string[] Classes = ["across", "down", "slant"];
     private readonly TemporaryFolder _folder = new();
 
     public StampedRun()
+        : this(new TrainingRecipe { Epochs = 6, BatchSize = 50, Rate = 0.05, Smoothing = 0.1 }, [1, 2])
+    {
+    }
+
+    internal StampedRun(TrainingRecipe recipe, int[] seeds)
     {
         TorchRuntime.Prepare();
         set_num_threads(1);
         var stamped = Paint(_folder["train"], Training, 1, i => i % 20 == 7);
         Stamped = stamped.ToHashSet();
         Positives = Paint(_folder["analysed"], 180, 2, i => i % 3 == 1);
-        foreach (var seed in new[] { 1, 2 })
+        foreach (var seed in seeds)
         {
-            Train(seed);
+            Train(seed, recipe);
         }
 
         SampleRun.Run(Request, Result, Store);
@@ -61,13 +66,13 @@ public sealed class StampedRun : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private void Train(int seed)
+    private void Train(int seed, TrainingRecipe recipe)
     {
         var dataset = DatasetLoader.Open(Images);
         var labels = dataset.Samples.Select(s => Array.IndexOf(Classes, s.ClassName)).ToArray();
         var images = TrainingImages.Load(dataset, [.. Enumerable.Range(0, labels.Length)], labels, PlantedTraining.Preprocessing);
         using var network = PlantedTraining.Network(seed, 6);
-        Trainer.Train(network, images, [.. Enumerable.Range(0, labels.Length)], new TrainingRecipe { Epochs = 8, BatchSize = 30, Rate = 0.05 }, seed);
+        Trainer.Train(network, images, [.. Enumerable.Range(0, labels.Length)], recipe, seed);
         network.Save(Network(seed));
         File.WriteAllText(
             Path.ChangeExtension(Network(seed), ".json"),
@@ -107,7 +112,7 @@ public sealed class StampedRun : IDisposable
                 var phase = (kind switch { 0 => x, 1 => y, _ => x + y }) + offset;
                 for (var c = 0; c < 3; c++)
                 {
-                    var value = 128 + ((phase & 2) == 0 ? contrast : -contrast) + (random.NextNormal() * 30);
+                    var value = 128 + ((phase & 2) == 0 ? contrast : -contrast) + (random.NextNormal() * 40);
                     image[(((y * Side) + x) * 3) + c] = (byte)Math.Clamp(value, 0, 255);
                 }
 
