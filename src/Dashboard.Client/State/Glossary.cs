@@ -75,6 +75,12 @@ public static class Glossary
         ["concept backpropagation"] = "The smallest change of an image that makes a concept's probe change its answer. It shows what in the image the network reads the concept from.",
         ["entanglement"] = "What else moves: how far other concepts' probes move when an image is changed for one concept, as a share of its own change. From 0.5 on in most images, two concepts count as entangled.",
         ["shuffled labels"] = "Control: probes trained on the same number of images picked at random. What they reach says how easily any answer can be moved.",
+        ["attribution score"] = "How much lower the concept, class or answer is predicted to be without this training image (TRAK). Negative: it would be higher.",
+        ["attribution variant"] = "The network's training images shaped what its layers hold; the probe's own images shaped the read-out only.",
+        ["projection"] = "Gradients of every training image are shortened to some hundred random sums, which keep their angles nearly as they are.",
+        ["diffuseness"] = "Whether a few training images carry what was taught, or many carry a little each.",
+        ["gini"] = "How unequal the sizes of the scores are: 0 where all are the same, near 1 where a few images have nearly all.",
+        ["positive share"] = "The class's part of the sum of all positive scores.",
         ["direction"] = "The singular direction of the layer's activations that the concept came from.",
     };
 

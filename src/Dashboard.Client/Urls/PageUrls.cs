@@ -49,6 +49,9 @@ public static class PageUrls
     /// <summary>Remove and retrain: what a concept loses without the images that teach it; concept is a code as in the page of smallest changes.</summary>
     public static string Retraining(string id, string? concept = null) => $"/analyses/{id}/retraining" + (concept is null ? "" : "?concept=" + Uri.EscapeDataString(concept));
 
+    /// <summary>Which training images taught it.</summary>
+    public static string TrainingImages(string id) => $"/analyses/{id}/training-images";
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 

@@ -14,7 +14,7 @@ namespace Dashboard.Server.Services;
 
 /// <summary>Starts and steers tasks beside finished analyses: writes the queue, and leaves running them to the <see cref="JobCoordinator"/>.</summary>
 internal sealed class TaskService(
-    IDbContextFactory<DashboardDbContext> databases, DataFolders folders, ProgressStore progress, JobCoordinator coordinator) : ITaskService
+    IDbContextFactory<DashboardDbContext> databases, DataFolders folders, ProgressStore progress, JobCoordinator coordinator, AllowedRoots roots) : ITaskService
 {
     /// <summary>Most characters of a task's parameters: a concept may name some thousand images.</summary>
     public const int LongestParameters = 512 * 1024;
@@ -28,6 +28,7 @@ internal sealed class TaskService(
     public async Task<TaskView> StartAsync(string analysisId, string kind, JsonElement? parameters, CancellationToken cancellation = default)
     {
         var (task, complete) = Normalise(kind, parameters);
+        RequireRoots(complete);
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var analysis = await database.Analyses.AsNoTracking().FirstOrDefaultAsync(row => row.Id == analysisId, cancellation)
             ?? throw new ServiceException($"There is no analysis '{analysisId}'.");
@@ -308,6 +309,24 @@ internal sealed class TaskService(
         catch (AnalysisException fault)
         {
             throw new ServiceException(fault.Message);
+        }
+    }
+
+    /// <summary>Paths that a task is to read lie below the allowed roots; whatever the kind, they stand under these names.</summary>
+    private void RequireRoots(string complete)
+    {
+        using var document = JsonDocument.Parse(complete);
+        if (document.RootElement.TryGetProperty("dataset", out var dataset) && dataset.ValueKind == JsonValueKind.String)
+        {
+            roots.Require(dataset.GetString()!);
+        }
+
+        if (document.RootElement.TryGetProperty("networks", out var networks) && networks.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var network in networks.EnumerateArray())
+            {
+                roots.Require(network.GetString() ?? "");
+            }
         }
     }
 
