@@ -10,6 +10,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(Deco
     ["refinement"] = NumericBenchmarks.Refinement,
     ["invert"] = LabelBenchmarks.Invert,
     ["importance"] = ImportanceBenchmarks.Importance,
+    ["trak"] = AttributionBenchmarks.Trak,
     ["decode"] = ImageBenchmarks.Decode,
     ["resize"] = ImageBenchmarks.Resize,
     ["analyze"] = AnalysisBenchmarks.Analyze,

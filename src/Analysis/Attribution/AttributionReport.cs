@@ -45,7 +45,7 @@ public sealed record AttributionRequest
     public string Entries { get; init; } = "rademacher";
 
     /// <summary>λ as a share of the mean eigenvalue of ΦᵀΦ.</summary>
-    public double Lambda { get; init; } = 0.01;
+    public double Lambda { get; init; } = 10;
 
     /// <summary>Share of the scores that the soft threshold makes 0; 0 for none.</summary>
     public double Threshold { get; init; }
