@@ -19,6 +19,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
         Summary = "Each image or position belongs to exactly one concept, the centre of a group of similar ones; easy to read, but it cannot say that two concepts are present at once.",
         CodesConstraint = "one-hot",
         VectorsConstraint = "centroids of the rows",
+        AllowsOvercomplete = true,
         Cost = "time n p k for the first step, then n p times the few distances that bounds leave open; memory n k float32 numbers",
         Source = "Lloyd 1982; Arthur and Vassilvitskii 2007 (start); Elkan 2003 (bounds); as concepts: Ghorbani et al. 2019",
         Parameters =
@@ -194,7 +195,7 @@ public sealed class KMeansFactorization : IFactorizationMethod, IBatchedFactoriz
 
     private int Check(Tensor rows, FactorizationOptions options)
     {
-        FactorizationInput.Check(rows, options, Info with { AllowsOvercomplete = true });
+        FactorizationInput.Check(rows, options, Info);
         return options.Components <= rows.shape[0]
             ? options.Components
             : throw new AnalysisException(

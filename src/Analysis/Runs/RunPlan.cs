@@ -66,7 +66,8 @@ public sealed class RunPlan : IDisposable
         {
             CropsKey = request.Granularity == "crops" ? ArtifactKey.Of("crops/1", ActivationsKey, description.Classes.Select(c => c.Name)) : null;
             FactorsKey = ArtifactKey.Of(
-                "factors/1",
+                // 2: more centroids than channels.
+                request.Method == "kmeans" ? "factors/2" : "factors/1",
                 CropsKey ?? ActivationsKey,
                 request.Method,
                 request.Parameters.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => FormattableString.Invariant($"{p.Key}={p.Value:R}")),

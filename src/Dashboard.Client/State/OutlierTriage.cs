@@ -9,8 +9,8 @@ public sealed record VerdictChange(int Sample, string? Verdict);
 
 /// <summary>Samples of one kind and class on the wall.</summary>
 /// <param name="Kind">Outlier kind; empty for what was not flagged.</param>
-/// <param name="Class">Class index.</param>
-/// <param name="ClassName">Display name of the class.</param>
+/// <param name="Class">Class index; −1 where images of many classes stand together.</param>
+/// <param name="ClassName">Display name of the class; empty for many.</param>
 /// <param name="Items">Most odd first.</param>
 public sealed record OutlierGroup(string Kind, int Class, string ClassName, IReadOnlyList<SampleTile> Items);
 
@@ -20,6 +20,8 @@ public sealed record OutlierGroup(string Kind, int Class, string ClassName, IRea
 /// </summary>
 public sealed class OutlierTriage
 {
+    private const int FewHeadings = 24;
+
     private readonly List<SampleTile> _items = [];
     private readonly Stack<VerdictChange> _past = [];
 
@@ -125,11 +127,13 @@ public sealed class OutlierTriage
 
     private void Arrange(List<SampleTile> samples)
     {
+        // Of many classes each has an image or two: a heading for each would be most of the wall.
+        var byClass = samples.GroupBy(t => (t.OutlierKind, t.Class)).Count() is var headings && (headings < FewHeadings || samples.Count >= 3 * headings);
         Groups =
         [
-            .. samples.GroupBy(t => (t.OutlierKind, t.Class))
+            .. samples.GroupBy(t => (t.OutlierKind, Class: byClass ? t.Class : -1))
                 .OrderBy(g => KindOrder(g.Key.OutlierKind)).ThenBy(g => g.Key.Class)
-                .Select(g => new OutlierGroup(g.Key.OutlierKind, g.Key.Class, g.First().ClassName, [.. g.OrderByDescending(t => t.OutlierScore ?? 0).ThenBy(t => t.Index)])),
+                .Select(g => new OutlierGroup(g.Key.OutlierKind, g.Key.Class, byClass ? g.First().ClassName : "", [.. g.OrderByDescending(t => t.OutlierScore ?? 0).ThenBy(t => t.Index)])),
         ];
         _items.Clear();
         _items.AddRange(Groups.SelectMany(g => g.Items));

@@ -5,6 +5,7 @@ using Analysis.Atlas;
 using Analysis.Concepts;
 using Analysis.Networks.Files;
 using Analysis.Numerics;
+using Analysis.Strategies;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,6 +18,8 @@ internal static class ResultStage
     public const double SharedCosine = 0.9;
 
     private const int Part = 2048;
+    private const int FewestMapped = 16;
+    private const int MostMapped = 8000;
 
     /// <summary>Everything that the result is made of.</summary>
     public sealed record Inputs(
@@ -77,11 +80,34 @@ internal static class ResultStage
                 Height = e.Height,
             }))),
             () => WriteTensors(inputs, folder, vectors, cancellation));
+        WriteMap(concepts.ConvertAll(c => c.Concept.Id), vectors, request.Seed, folder, cancellation);
         progress(4);
         var manifest = CreateManifest(inputs, atlases, stages);
         AtomicFile.WriteText(Path.Combine(folder, "manifest.json"), JsonSerializer.Serialize(manifest, AnalysisJson.Options));
         progress(5);
         return manifest;
+    }
+
+    /// <summary>
+    /// Lays out the concepts of all classes on one map: unit vectors, so that what is alike in direction lies together. More than
+    /// <see cref="MostMapped"/> are left to the pages, which project them: the neighbours of so many take longer than the run.
+    /// </summary>
+    private static void WriteMap(List<int> ids, DenseMatrix vectors, int seed, string folder, CancellationToken cancellation)
+    {
+        File.Delete(ConceptMapFile.PathOf(folder));
+        if (ids.Count is < FewestMapped or > MostMapped)
+        {
+            return;
+        }
+
+        var unit = vectors.Clone();
+        for (var i = 0; i < unit.Rows; i++)
+        {
+            var length = Math.Sqrt(Vectors.Dot(unit.Row(i), unit.Row(i)));
+            Vectors.Scale(unit.Row(i), length > 0 ? 1 / length : 0);
+        }
+
+        ConceptMapFile.Write(folder, [.. ids], UmapLayout.Fit(unit, new UmapOptions { Seed = seed }, cancellation));
     }
 
     /// <summary>Completes the class files: which concepts are shared is known only once all classes are there.</summary>

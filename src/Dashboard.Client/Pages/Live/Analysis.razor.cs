@@ -49,6 +49,21 @@ public sealed partial class Analysis
 
     private int Ready => _atlas?.Classes.Count(c => c.Ready) ?? 0;
 
+    // A thousand tiles, each changing while the run goes on, would be too much for a page that is looked at for minutes.
+    private const int MostTiles = 120;
+
+    /// <summary>The tiles around the class that was finished last.</summary>
+    private static IEnumerable<ClassTile> InSight(IReadOnlyList<ClassTile> classes)
+    {
+        var last = 0;
+        for (var i = 0; i < classes.Count && classes.Count > MostTiles; i++)
+        {
+            last = classes[i].Ready ? i : last;
+        }
+
+        return classes.All(c => c.Ready) ? classes.Take(MostTiles) : classes.Skip(Math.Clamp(last - (MostTiles / 2), 0, Math.Max(0, classes.Count - MostTiles))).Take(MostTiles);
+    }
+
     /// <inheritdoc/>
     protected override async Task OnParametersSetAsync()
     {
