@@ -106,6 +106,12 @@ public sealed record ConceptCard
     /// <summary>Name by a person, else null.</summary>
     public string? Name { get; init; }
 
+    /// <summary>A person has put it away: it is left out of lists, and counts in every number as before.</summary>
+    public bool Hidden { get; init; }
+
+    /// <summary>The concept of its class that a person holds to be the same; null where none.</summary>
+    public int? Into { get; init; }
+
     /// <summary>Share of the mean logit, signed.</summary>
     public double Importance { get; init; }
 
@@ -334,6 +340,9 @@ public sealed record ConceptView : IAnalysisView
     /// <summary>Similar concepts of other classes and of its own, best first, with cosine.</summary>
     public IReadOnlyList<(SharedMember Member, double Cosine)> Nearest { get; init; } = [];
 
+    /// <summary>The other concepts of its class: identifier, name, and the one under which each is listed.</summary>
+    public IReadOnlyList<(int Id, string Name, int? Into)> Siblings { get; init; } = [];
+
     /// <summary>Note by a person.</summary>
     public string? Note { get; init; }
 }
@@ -496,6 +505,16 @@ public interface IAnnotationService
 
     /// <summary>Notes on a concept; null removes them. At most 10,000 characters.</summary>
     Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default);
+
+    /// <summary>Puts a concept away, or takes it back: lists leave it out, numbers do not change.</summary>
+    Task HideConceptAsync(string analysisId, int conceptId, bool hidden, CancellationToken cancellation = default);
+
+    /// <summary>Says that a concept is the same as another one of its class, under which it is then listed; null takes it back.</summary>
+    /// <param name="analysisId">The analysis.</param>
+    /// <param name="conceptId">The concept.</param>
+    /// <param name="into">The other concept, which must not itself be listed under one.</param>
+    /// <param name="cancellation">Gives it up.</param>
+    Task MergeConceptAsync(string analysisId, int conceptId, int? into, CancellationToken cancellation = default);
 
     /// <summary>Names a strategy everywhere; null removes the name. At most 200 characters.</summary>
     Task NameStrategyAsync(string analysisId, int classIndex, int strategy, string? name, CancellationToken cancellation = default);

@@ -188,6 +188,12 @@ internal static class ApiEndpoints
                 return TypedResults.NoContent();
             })
             .WithName("AnnotateConcept").WithSummary("Names a concept and notes on it; null removes.");
+        group.MapPut("/annotations/concepts/{concept:int}/list", async (string id, int concept, ConceptPlace body, IAnnotationService annotations, CancellationToken cancellation) =>
+            {
+                await (body.Into is null ? annotations.HideConceptAsync(id, concept, body.Hidden, cancellation) : annotations.MergeConceptAsync(id, concept, body.Into, cancellation));
+                return TypedResults.NoContent();
+            })
+            .WithName("PlaceConcept").WithSummary("Hides a concept, lists it under another one of its class, or takes either back. Numbers do not change.");
         group.MapPut("/annotations/classes/{index:int}/strategies/{strategy:int}", async (string id, int index, int strategy, NameAndNote body, IAnnotationService annotations, CancellationToken cancellation) =>
             {
                 await annotations.NameStrategyAsync(id, index, strategy, body.Name, cancellation);
@@ -293,6 +299,11 @@ internal sealed record NameAndNote(string? Name, string? Note);
 /// <summary>What a person thinks of a sample.</summary>
 /// <param name="Verdict">fine, wronglabel, remove, confounder or null.</param>
 internal sealed record SampleAnnotation(string? Verdict);
+
+/// <summary>Where lists show a concept.</summary>
+/// <param name="Hidden">Left out.</param>
+/// <param name="Into">Under this other concept of its class; then <paramref name="Hidden"/> does not count.</param>
+internal sealed record ConceptPlace(bool Hidden = false, int? Into = null);
 
 /// <summary>What to share: a class page or an outlier list.</summary>
 /// <param name="Class">Class index; null for the outlier list.</param>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dashboard.Client.Contracts;
 
 namespace Dashboard.Server.Data;
@@ -240,6 +241,8 @@ internal sealed class AnnotationEntity
     public const string Concept = "concept";
     public const string Sample = "sample";
     public const string Strategy = "strategy";
+    public const string Hidden = "hidden";
+    public const string Into = "into:";
 
     // Far above the number of strategies that clustering looks for.
     private const int StrategiesPerClass = 4096;
@@ -254,9 +257,14 @@ internal sealed class AnnotationEntity
 
     public string? Note { get; set; }
 
+    /// <summary>Of a sample: what it was judged. Of a concept: <see cref="Hidden"/>, or <see cref="Into"/> and the concept that it is the same as.</summary>
     public string? Verdict { get; set; }
 
     public DateTimeOffset Changed { get; set; }
+
+    /// <summary>The concept under which this one is listed; null where there is none.</summary>
+    public int? ListedUnder() => Verdict is not null && Verdict.StartsWith(Into, StringComparison.Ordinal)
+        && int.TryParse(Verdict.AsSpan(Into.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var into) ? into : null;
 
     /// <summary>The <see cref="Target"/> of a strategy.</summary>
     public static int StrategyTarget(int classIndex, int strategy) => checked((classIndex * StrategiesPerClass) + strategy);

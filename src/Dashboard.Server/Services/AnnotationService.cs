@@ -17,6 +17,36 @@ internal sealed class AnnotationService(IDbContextFactory<DashboardDbContext> da
     public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default) =>
         NoteAsync(analysisId, AnnotationEntity.Concept, conceptId, note, cancellation);
 
+    public Task HideConceptAsync(string analysisId, int conceptId, bool hidden, CancellationToken cancellation = default) =>
+        WriteAsync(analysisId, AnnotationEntity.Concept, conceptId, row => row.Verdict = hidden ? AnnotationEntity.Hidden : null, cancellation);
+
+    public async Task MergeConceptAsync(string analysisId, int conceptId, int? into, CancellationToken cancellation = default)
+    {
+        if (into is { } other)
+        {
+            await using var database = await databases.CreateDbContextAsync(cancellation);
+            var key = await database.Analyses.Where(row => row.Id == analysisId).Select(row => (int?)row.Key).FirstOrDefaultAsync(cancellation);
+            var places = await database.Concepts.Where(row => row.AnalysisKey == key && (row.Id == conceptId || row.Id == other)).ToDictionaryAsync(row => row.Id, row => row.Class, cancellation);
+            if (conceptId == other || !places.TryGetValue(conceptId, out var from) || !places.TryGetValue(other, out var to) || from != to)
+            {
+                throw new ServiceException("Concepts can be merged with another one of the same class only.");
+            }
+
+            // One level: what is listed under another concept holds nothing itself.
+            var notes = await database.Annotations.AsNoTracking()
+                .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Concept && row.Verdict != null && row.Verdict.StartsWith(AnnotationEntity.Into))
+                .ToListAsync(cancellation);
+            if (notes.Any(row => row.Target == other || row.ListedUnder() == conceptId))
+            {
+                throw new ServiceException("One of the two is merged already. Take that back first.");
+            }
+        }
+
+        await WriteAsync(
+            analysisId, AnnotationEntity.Concept, conceptId,
+            row => row.Verdict = into is null ? null : FormattableString.Invariant($"{AnnotationEntity.Into}{into}"), cancellation);
+    }
+
     public async Task NameStrategyAsync(string analysisId, int classIndex, int strategy, string? name, CancellationToken cancellation = default) =>
         await NameAsync(analysisId, AnnotationEntity.Strategy, await StrategyAsync(analysisId, classIndex, strategy, cancellation), name, cancellation);
 

@@ -94,6 +94,7 @@ internal sealed partial class AtlasService(
             .OrderBy(row => row.Class).ThenBy(row => row.Rank)
             .ToListAsync(cancellation);
         var names = await ConceptNamesAsync(database, key, cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
         var byClass = concepts.ToLookup(row => row.Class);
         var exemplars = (await database.Exemplars.AsNoTracking()
                 .Where(row => row.AnalysisKey == key && row.Band == "top" && row.Index < 6)
@@ -122,7 +123,7 @@ internal sealed partial class AtlasService(
                     Images = row.Images,
                     Accuracy = row.Accuracy,
                     Concepts = row.Concepts,
-                    Strongest = Distinct([.. byClass[row.Index].Where(concept => concept.Rank < 3).Select(concept => Tile(concept, names))], exemplars),
+                    Strongest = Distinct([.. byClass[row.Index].Where(concept => concept.Rank < 3 && !put.ContainsKey(concept.Id)).Select(concept => Tile(concept, names))], exemplars),
                     Labels = [.. labelsOf[row.Index].Distinct()],
                     Group = groupOf.Length > 0 ? groupOf[position] : -1,
                     Strategies = row.Strategies,
@@ -160,6 +161,7 @@ internal sealed partial class AtlasService(
 
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
         return new ClassView
         {
@@ -169,7 +171,7 @@ internal sealed partial class AtlasService(
             DisplayName = row.DisplayName,
             Images = row.Images,
             Accuracy = row.Accuracy,
-            Concepts = [.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct))],
+            Concepts = [.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct, put))],
             UnexplainedShare = atlas.UnexplainedShare,
             Strategies = await StrategiesAsync(database, key, atlas, names, cancellation),
             Embedding = atlas.Embedding,
@@ -202,6 +204,7 @@ internal sealed partial class AtlasService(
 
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, entry.Exemplars.Select(exemplar => exemplar.Sample), cancellation);
         var nearest = (await BankAsync(analysis, cancellation)).Nearest(conceptId, NearestConcepts);
         var ids = nearest.Select(pair => pair.Id).ToList();
@@ -216,7 +219,9 @@ internal sealed partial class AtlasService(
             Analysis = analyses.Summary(analysis),
             Class = row.Index,
             ClassName = row.DisplayName,
-            Concept = Card(entry, names, labels, correct),
+            Concept = Card(entry, names, labels, correct, put),
+            Siblings = [.. (Atlas(row)?.Concepts ?? []).Where(other => other.Id != conceptId).Select(other =>
+                (other.Id, NameOf(other.Id, other.Rank, names), put.GetValueOrDefault(other.Id)?.ListedUnder()))],
             Nearest =
             [
                 .. nearest.Where(pair => others.ContainsKey(pair.Id)).Select(pair =>
@@ -267,6 +272,7 @@ internal sealed partial class AtlasService(
 
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
         var width = data.Concepts + 1;
         var row = data.Contributions.AsSpan(position * width, width).ToArray();
@@ -293,7 +299,7 @@ internal sealed partial class AtlasService(
             Contributions = contributions,
             ContributionsTo = Name(outputs, target),
             Logit = logit ?? row.Sum(value => (double)value),
-            Concepts = [.. atlas.Concepts.OrderByDescending(concept => row[concept.Rank]).Select(concept => Card(concept, names, labels, correct))],
+            Concepts = [.. atlas.Concepts.OrderByDescending(concept => row[concept.Rank]).Select(concept => Card(concept, names, labels, correct, put))],
             HasMaps = data.MapHeight * data.MapWidth > 0 && data.Concepts > 0,
             Strategy = strategy,
             Prototype = strategy is null ? null : tiles.GetValueOrDefault(strategy.Prototype),
@@ -412,6 +418,7 @@ internal sealed partial class AtlasService(
         var page = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Id).Skip(skip).Take(take).ToListAsync(cancellation);
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
         var cards = new Dictionary<int, ConceptCard>();
         foreach (var index in page.Select(row => row.Class).Distinct())
         {
@@ -420,7 +427,7 @@ internal sealed partial class AtlasService(
                 var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
                 foreach (var concept in atlas.Concepts)
                 {
-                    cards[concept.Id] = Card(concept, names, labels, correct);
+                    cards[concept.Id] = Card(concept, names, labels, correct, put);
                 }
             }
         }
@@ -684,6 +691,11 @@ internal sealed partial class AtlasService(
             .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Concept && row.Name != null)
             .ToDictionaryAsync(row => row.Target, row => row.Name!, cancellation);
 
+    // Concepts that a person has hidden or merged.
+    private static Task<Dictionary<int, AnnotationEntity>> PutAwayAsync(DashboardDbContext database, int key, CancellationToken cancellation) =>
+        database.Annotations.AsNoTracking().Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Concept && row.Verdict != null)
+            .ToDictionaryAsync(row => row.Target, cancellation);
+
     private static async Task<Dictionary<int, int>> ClassOfOutputAsync(DashboardDbContext database, int key, CancellationToken cancellation)
     {
         var rows = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key && row.Label != null)
@@ -726,11 +738,14 @@ internal sealed partial class AtlasService(
 
     private static ConceptTile Tile(ConceptEntry row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
 
-    private static ConceptCard Card(ConceptEntry entry, Dictionary<int, string> names, Dictionary<int, int> classes, Dictionary<int, bool?> correct) => new()
+    private static ConceptCard Card(
+        ConceptEntry entry, Dictionary<int, string> names, Dictionary<int, int> classes, Dictionary<int, bool?> correct, Dictionary<int, AnnotationEntity> put) => new()
     {
         Id = entry.Id,
         Rank = entry.Rank,
         Name = names.GetValueOrDefault(entry.Id),
+        Hidden = put.GetValueOrDefault(entry.Id)?.Verdict == AnnotationEntity.Hidden,
+        Into = put.GetValueOrDefault(entry.Id)?.ListedUnder(),
         Importance = entry.Importance,
         ImportanceSpread = entry.ImportanceSpread,
         Prevalence = entry.Prevalence,

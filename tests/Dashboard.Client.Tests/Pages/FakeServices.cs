@@ -127,6 +127,20 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
 
     public Task NoteConceptAsync(string analysisId, int conceptId, string? note, CancellationToken cancellation = default) => throw new NotSupportedException();
 
+    public List<(int Concept, bool Hidden, int? Into)> Placed { get; } = [];
+
+    public Task HideConceptAsync(string analysisId, int conceptId, bool hidden, CancellationToken cancellation = default)
+    {
+        Placed.Add((conceptId, hidden, null));
+        return Task.CompletedTask;
+    }
+
+    public Task MergeConceptAsync(string analysisId, int conceptId, int? into, CancellationToken cancellation = default)
+    {
+        Placed.Add((conceptId, false, into));
+        return Task.CompletedTask;
+    }
+
     private sealed class Subscription(Action end) : IDisposable
     {
         public void Dispose() => end();
