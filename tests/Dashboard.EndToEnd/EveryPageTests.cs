@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Components;
 using Xunit;
 using static Microsoft.Playwright.Assertions;
 
@@ -6,6 +8,18 @@ namespace Dashboard.EndToEnd;
 /// <summary>What holds for every page of the site.</summary>
 public sealed class EveryPageTests(Stage stage)
 {
+    [Fact]
+    public async Task Every_address_of_a_page_is_in_the_list()
+    {
+        var site = stage.Site;
+        var places = await SitePages.OfAsync(site, await site.CompleteSampleAsync());
+        var paths = places.Select(place => new Uri(new Uri(site.Address), place.Address).AbsolutePath).ToList();
+        var templates = typeof(Client.Routes).Assembly.GetTypes().SelectMany(type => type.GetCustomAttributes(typeof(RouteAttribute), false).Cast<RouteAttribute>())
+            .Select(route => route.Template).Where(template => template != "/not-found").ToList();
+        Assert.True(templates.Count > 15);
+        Assert.Empty(templates.Where(template => !paths.Exists(path => Regex.IsMatch(path, "^" + Regex.Replace(template, @"\{[^}]*\}", "[^/]+") + "$"))));
+    }
+
     [Fact]
     public async Task Every_page_works_on_a_phone_without_scrolling_sideways_and_with_only_the_server_in_reach()
     {

@@ -48,6 +48,8 @@ public static class SitePages
             new("define a concept by attribute", PageUrls.DefineConcept(sample.Id, "attribute"), "h1"),
             new("probe", PageUrls.Probe(sample.Id, own.Id), "h1"),
             new("smallest changes", PageUrls.Backpropagation(sample.Id), "h1"),
+            new("training images", PageUrls.TrainingImages(sample.Id), "h1"),
+            new("remove and retrain", PageUrls.Retraining(sample.Id), "h1"),
             new("compare", PageUrls.Compare(sample.Id), ".task-panel"),
             new("compare runs", PageUrls.CompareRuns(sample.Id), ".runs tbody tr"),
             new("shared report", shared.Url, "h1", Live: false),

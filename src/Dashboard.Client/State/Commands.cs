@@ -61,6 +61,8 @@ public static class Commands
         new("page", "Probes", PageUrls.Probes(id), "concepts defined by people"),
         new("page", "Define a concept", PageUrls.DefineConcept(id), "probe new own tag"),
         new("page", "Smallest changes", PageUrls.Backpropagation(id), "concept backpropagation"),
+        new("page", "Training images", PageUrls.TrainingImages(id), "attribution influence trak taught"),
+        new("page", "Remove and retrain", PageUrls.Retraining(id), "retraining without images"),
         new("page", "Compare this analysis", PageUrls.Compare(id), "comparison methods"),
         new("page", "About this analysis", PageUrls.Analysis(id), "progress log recipe"),
     ];
