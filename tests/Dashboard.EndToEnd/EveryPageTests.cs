@@ -17,7 +17,7 @@ public sealed class EveryPageTests(Stage stage)
         var templates = typeof(Client.Routes).Assembly.GetTypes().SelectMany(type => type.GetCustomAttributes(typeof(RouteAttribute), false).Cast<RouteAttribute>())
             .Select(route => route.Template).Where(template => template != "/not-found").ToList();
         Assert.True(templates.Count > 15);
-        Assert.Empty(templates.Where(template => !paths.Exists(path => Regex.IsMatch(path, "^" + Regex.Replace(template, @"\{[^}]*\}", "[^/]+") + "$"))));
+        Assert.DoesNotContain(templates, template => !paths.Exists(path => Regex.IsMatch(path, "^" + Regex.Replace(template, @"\{[^}]*\}", "[^/]+") + "$")));
     }
 
     [Fact]

@@ -63,8 +63,8 @@ public sealed partial class CommandPalette
         _asking?.Cancel();
         var asking = _asking = new CancellationTokenSource();
         var id = Commands.AnalysisOf(Navigation.ToBaseRelativePath(Navigation.Uri));
-        IReadOnlyList<SearchHit> commands = [.. Commands.Find(text, id).Select(command => new SearchHit(command.Kind, command.Title, "", command.Target))];
-        (_items, _answered) = (commands, string.IsNullOrWhiteSpace(text) ? text : null);
+        var found = Commands.Find(text, id).ToLookup(command => Commands.IsNamed(command, text), command => new SearchHit(command.Kind, command.Title, "", command.Target));
+        (_items, _answered) = ([.. found[true], .. found[false]], string.IsNullOrWhiteSpace(text) ? text : null);
         if (_answered is not null)
         {
             return;
@@ -76,7 +76,7 @@ public sealed partial class CommandPalette
             var hits = await Search.FindAsync(id, text, cancellation: asking.Token);
             if (asking == _asking)
             {
-                (_items, _answered) = ([.. commands, .. hits], text);
+                (_items, _answered) = ([.. found[true], .. hits, .. found[false]], text);
             }
         }
         catch (OperationCanceledException) when (asking.IsCancellationRequested)

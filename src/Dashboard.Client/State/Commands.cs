@@ -50,6 +50,10 @@ public static class Commands
             .Where(command => words.All(word => command.Title.Contains(word, StringComparison.OrdinalIgnoreCase) || command.Words.Contains(word, StringComparison.OrdinalIgnoreCase)))];
     }
 
+    /// <summary>Whether the title alone contains every word; else the further words were needed.</summary>
+    public static bool IsNamed(Command command, string text) =>
+        text.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(word => command.Title.Contains(word, StringComparison.OrdinalIgnoreCase));
+
     // A page of an analysis is added here in a line.
     private static Command[] OfAnalysis(string id) =>
     [

@@ -18,6 +18,8 @@ public sealed class CommandsTests
     {
         Assert.Equal(["Dark colours", "Colours as the system"], Commands.Find("DARK col", null).Select(command => command.Title));
         Assert.Equal(["Compare this analysis", "Compare methods and runs"], Commands.Find("compare", "abc").Select(command => command.Title));
+        Assert.True(Commands.IsNamed(Commands.Find("all", null)[0], "ALL ana"));
+        Assert.False(Commands.IsNamed(Commands.Find("start", null)[0], "start"));
         Assert.Empty(Commands.Find("dark zebra", "abc"));
     }
 
