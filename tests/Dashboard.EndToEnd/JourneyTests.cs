@@ -16,7 +16,7 @@ public sealed class JourneyTests(Stage stage)
     private const int Minutes = 60_000;
 
     [Fact]
-    public async Task A_concept_is_read_defined_by_tagging_and_probed()
+    public async Task A_concept_is_read_defined_by_tagging_probed_expressed_and_traced_to_its_training_images()
     {
         var sample = await stage.Site.CompleteSampleAsync();
         var atlas = await stage.Site.GetAsync<AtlasView>($"/api/analyses/{sample.Id}/atlas");
@@ -70,7 +70,6 @@ public sealed class JourneyTests(Stage stage)
         await KeepAsync(page, "define-samples");
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1, Name = "stripes of rings" })).ToBeVisibleAsync();
-        await Expect(bar).ToBeHiddenAsync();
 
         // Its probe, at every layer.
         await page.GetByRole(AriaRole.Button, new() { Name = "Train its probe" }).ClickAsync();
@@ -84,7 +83,28 @@ public sealed class JourneyTests(Stage stage)
         await page.GetByRole(AriaRole.Link, new() { Name = "Compare with other concepts" }).ClickAsync();
         await Expect(page.Locator(".matrix tbody")).ToContainTextAsync("stripes of rings");
         await KeepAsync(page, "probes");
+
+        // What in an image expresses it: the smallest change that makes the probe answer otherwise, live.
         await visitor.GoAsync(probed);
+        await page.GetByRole(AriaRole.Link, new() { Name = "What in an image expresses it?" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync("stripes of rings");
+        await page.Locator("a.pic").First.ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Find the smallest change" }).ClickAsync();
+        await Expect(page.Locator("img.triple").Or(page.GetByRole(AriaRole.Slider)).First).ToBeVisibleAsync(new() { Timeout = 2 * Minutes });
+        await Expect(page.GetByRole(AriaRole.Slider).First).ToBeVisibleAsync(new() { Timeout = 6 * Minutes });
+        await KeepAsync(page, "expressed");
+
+        // Which training images taught it, and one of them on its own page.
+        await visitor.GoAsync(probed);
+        await page.GetByRole(AriaRole.Link, new() { Name = "Which training images taught it?" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync("stripes of rings");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Find the training images" }).ClickAsync();
+        var taught = page.Locator("main a[href*='/samples/']").First;
+        await Expect(taught).ToBeVisibleAsync(new() { Timeout = 6 * Minutes });
+        await KeepAsync(page, "taught");
+        await taught.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("/samples/[0-9]+$"));
+        await Expect(page.Locator(".picture-card img").First).ToBeVisibleAsync();
         visitor.AssertNoFault();
     }
 
@@ -96,7 +116,7 @@ public sealed class JourneyTests(Stage stage)
         var page = visitor.Page;
         await visitor.GoAsync(PageUrls.Sample(sample.Id, 5));
         await page.GetByRole(AriaRole.Button, new() { Name = "Mark a place" }).ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("mark=true"));
+        await Expect(page).ToHaveURLAsync(new Regex("mark=[Tt]rue"));
         var area = page.GetByTestId("place-marker");
         var left = page.GetByLabel("Left, percent");
         await Expect(left).ToHaveValueAsync("");
@@ -116,7 +136,7 @@ public sealed class JourneyTests(Stage stage)
         await page.Keyboard.PressAsync("Tab");
         await page.GetByLabel("Width, percent").FillAsync("40");
         await page.Keyboard.PressAsync("Tab");
-        await Expect(page.GetByTestId("tagging-bar")).ToContainTextAsync("2 show it");
+        await Expect(page.GetByTestId("tagging-bar")).ToContainTextAsync("2 show it, 0 do not");
         await page.Locator(".fields").GetByRole(AriaRole.Link, new() { Name = "Define the concept" }).ClickAsync();
         await Expect(page.Locator(".places li")).ToHaveCountAsync(2);
         await Expect(page.Locator(".places li").Nth(1)).ToContainTextAsync("left 10%");

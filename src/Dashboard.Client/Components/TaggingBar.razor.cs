@@ -37,6 +37,9 @@ public sealed partial class TaggingBar
         }
     }
 
+    // Where the concept is defined the tags are shown anyway, and the bar would cover the button.
+    private bool IsDefining => new Uri(Navigation.Uri).AbsolutePath.EndsWith("/probes/new", StringComparison.Ordinal);
+
     /// <inheritdoc/>
     protected override void OnInitialized()
     {

@@ -37,7 +37,7 @@ public static class ProbeSentences
     public static double Strength(ProbeView probe, double score) => Math.Clamp((score - probe.Chance) / Math.Max(1e-9, 1 - probe.Chance), 0, 1);
 
     /// <summary>What a class's score says of the concept.</summary>
-    public static string Influence(ClassInfluenceRow row) => !row.Significant ? "no more than chance" : row.Derivative.Mean > 0 ? "speaks for the class" : "speaks against the class";
+    public static string Influence(ClassInfluenceRow row) => !row.Significant ? "may be chance" : row.Derivative.Mean > 0 ? "speaks for it" : "speaks against it";
 
     private static string Few(ProbeView probe)
     {

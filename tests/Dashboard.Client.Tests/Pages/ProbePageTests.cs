@@ -151,7 +151,7 @@ public sealed class ProbePageTests : BunitContext
         var page = Render<ProbePage>(p => p.Add(d => d.Id, Id).Add(d => d.ConceptId, "00000000000a"));
         page.WaitForAssertion(() => Assert.StartsWith("“stripes” can be read best at layer2: 97.0% ± 1.0% right, where shuffled labels give 50.0% ± 2.0% right.", page.Find("[data-testid=location]").TextContent));
         Assert.Contains("3 of its 16 channels are enough", page.Find("[data-testid=location]").TextContent);
-        Assert.Contains("speaks for the class", page.Markup);
+        Assert.Contains("speaks for it", page.Markup);
         page.FindAll("button.unit").Single(b => b.TextContent == "layer1").Click();
         Assert.EndsWith("layer=layer1", Services.GetRequiredService<NavigationManager>().Uri);
         page.WaitForAssertion(() => Assert.Contains("channel 5", page.Markup));

@@ -52,6 +52,9 @@ public sealed partial class TrainingImagesPage
     [Inject]
     private ITaskService Tasks { get; set; } = default!;
 
+    [Inject]
+    private IUserConceptService Defined { get; set; } = default!;
+
     /// <inheritdoc/>
     protected override string Key => $"{Target}/{Of}";
 
@@ -61,6 +64,7 @@ public sealed partial class TrainingImagesPage
     private (string Href, string Text)? Back => (_query.Target, _query.Of) switch
     {
         ("concept", ['c', .. var text]) when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) => (PageUrls.Concept(Id, id), "The concept"),
+        ("concept", ['u', ':', .. var defined]) => (PageUrls.Probe(Id, defined), "Its probe"),
         ("class", _) when _query.Number is { } index => (PageUrls.Class(Id, index), "The class"),
         ("sample", _) when _query.Number is { } row => (PageUrls.Sample(Id, row), "The image"),
         _ => null,
@@ -136,6 +140,11 @@ public sealed partial class TrainingImagesPage
         else if (query.Of is ['n' or 'a', ..])
         {
             Add(query.Of, query.Of[0] == 'n' ? $"neuron {query.Of[1..]}" : query.Of[2..], query.Of[0] == 'n' ? "Neurons" : "Attributes");
+        }
+
+        foreach (var mine in (await Defined.ListAsync(Id, 0, 200, cancellation)).Items)
+        {
+            choices.Add(new ConceptChoice("u:" + mine.Id, mine.Name, "Defined by people", mine.Definition));
         }
 
         foreach (var item in view.Classes)
