@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.Urls;
 using Microsoft.Playwright;
@@ -115,6 +116,21 @@ public sealed class Screenshots(Stage stage)
                 await Expect(evidence).ToBeVisibleAsync(new() { Timeout = 240_000 });
                 await page.Mouse.MoveAsync(0, 0);
             }),
+            ("define", PageUrls.DefineConcept(sample.Id, "attribute") + "&attribute=texture&value=striped", page => Expect(page.GetByTestId("draft-counts")).ToBeVisibleAsync()),
+            ("probe", PageUrls.Probe(sample.Id, await DefinedAsync(site, sample.Id)), async page =>
+            {
+                var train = page.GetByRole(AriaRole.Button, new() { Name = "Train its probe" });
+                var chart = page.Locator(".probe-grid svg.main-svg").First;
+                await Expect(train.Or(chart).First).ToBeVisibleAsync();
+                if (await train.IsVisibleAsync())
+                {
+                    await train.ClickAsync();
+                }
+
+                await Expect(chart).ToBeVisibleAsync(new() { Timeout = 240_000 });
+                await page.Mouse.MoveAsync(0, 0);
+            }),
+            ("probes", PageUrls.Probes(sample.Id), page => Expect(page.Locator("table a.name").First).ToBeVisibleAsync()),
             ("compare", PageUrls.Compare(sample.Id), async page =>
             {
                 // Computed for the first picture; stored for the others.
@@ -154,6 +170,15 @@ public sealed class Screenshots(Stage stage)
             visitor.AssertNoFault();
             await visitor.DisposeAsync();
         }
+    }
+
+    /// <summary>A concept that somebody defined; the same where it is there already.</summary>
+    private static async Task<string> DefinedAsync(Site site, string analysis)
+    {
+        var place = $"/api/analyses/{analysis}/user-concepts";
+        var draft = new ConceptDraft { Name = "striped", Source = "attribute", Attribute = "texture", Value = "striped" };
+        await site.Http.PostAsJsonAsync(place, draft, TestContext.Current.CancellationToken);
+        return (await site.GetAsync<Paged<UserConcept>>(place)).Items.Single(concept => concept.Name == draft.Name).Id;
     }
 
     private static async Task TakeAsync(Visitor visitor, string page, string format)
