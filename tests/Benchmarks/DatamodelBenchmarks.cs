@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Analysis.Attribution;
 using Analysis.Attribution.Retraining;
 using Analysis.Datasets.Sample;
 using Analysis.Imaging;
+using Analysis.Networks;
 using Analysis.Numerics;
 using static TorchSharp.torch;
 
@@ -51,6 +53,69 @@ internal static class DatamodelBenchmarks
             .With("seconds", clock.Elapsed.TotalSeconds).With("meanTargetAccuracy", right.Average()).WithPeak();
     }
 
+    /// <summary>
+    /// Scores TRAK by what the networks of <see cref="Train"/> did (the same options): --set dimensions=K, lambda=L; factorised=1
+    /// for the two-sided projection.
+    /// </summary>
+    public static BenchmarkReport Score(BenchmarkOptions options)
+    {
+        options.Prepare();
+        var plan = Plan.Create(options);
+        var folder = options.Output ?? throw new ArgumentException("--output names the folder of the networks.");
+        var (images, targets) = (Load(plan.Training), Load(plan.Targets));
+        double Set(string name, double usual) => options.Parameters.TryGetValue(name, out var value) ? value : usual;
+        var clock = Stopwatch.StartNew();
+        var (unweighted, left) = (new List<DenseMatrix>(), new List<double[]>());
+        for (var m = plan.Subsets; m < plan.Halves.Length; m++)
+        {
+            using var network = GradientNetwork.Load(plan.Weights(folder, m), null, CPU);
+            var features = new FeatureOptions
+            {
+                Dimensions = (int)Set("dimensions", 512),
+                Seed = m,
+                Projection = Set("factorised", 0) > 0 ? ProjectionKind.Factorised : ProjectionKind.Dense,
+            };
+            using var wanted = TrakRanking.Margins(network, targets, [.. Enumerable.Range(0, targets.Count)], features, _ => { }, CancellationToken.None).Features;
+            var (train, margins) = TrakRanking.Margins(network, images, [.. Enumerable.Range(0, images.Count)], features, _ => { }, CancellationToken.None);
+            double[] oneMinusP = [.. margins.Select(f => 1 / (1 + Math.Exp(f)))];
+            unweighted.Add(TrakScores.Unweighted(new TrakModel(new TensorRows(train), oneMinusP, wanted), TrakScores.Relative(Set("lambda", 0.01))));
+            left.Add(oneMinusP);
+            train.Dispose();
+            Console.Error.WriteLine($"checkpoint {unweighted.Count}: {clock.Elapsed.TotalSeconds:0} s");
+        }
+
+        var outputs = new DenseMatrix(plan.Subsets, targets.Count);
+        for (var s = 0; s < plan.Subsets; s++)
+        {
+            JsonSerializer.Deserialize<double[]>(File.ReadAllText(plan.Margins(folder, s)))!.CopyTo(outputs.Row(s));
+        }
+
+        int[][] subsets = [.. plan.Halves.Take(plan.Subsets)];
+        var report = new BenchmarkReport("datamodel-score").With("rows", images.Count).With("targets", targets.Count).With("subsets", plan.Subsets).With("seconds", clock.Elapsed.TotalSeconds);
+        foreach (var count in new[] { 1, unweighted.Count }.Distinct())
+        {
+            var score = LinearDatamodel.Score(TrakScores.Combine([.. unweighted.Take(count)], [.. left.Take(count)]), subsets, outputs);
+            report.With($"score{count}", score.Score).With($"low{count}", score.Low).With($"high{count}", score.High);
+        }
+
+        return report.With("plain", LinearDatamodel.Score(SameClass(images, targets), subsets, outputs).Score).WithPeak();
+    }
+
+    /// <summary>What attribution must beat: 1 where the training image has the target's class.</summary>
+    private static DenseMatrix SameClass(TrainingImages images, TrainingImages targets)
+    {
+        var scores = new DenseMatrix(images.Count, targets.Count);
+        for (var i = 0; i < images.Count; i++)
+        {
+            for (var t = 0; t < targets.Count; t++)
+            {
+                scores[i, t] = images.Labels[i] == targets.Labels[t] ? 1 : 0;
+            }
+        }
+
+        return scores;
+    }
+
     private static TrainingImages Load(IReadOnlyList<SampleItem> plan)
     {
         var pixels = new byte[plan.Count][];
@@ -76,7 +141,7 @@ internal static class DatamodelBenchmarks
             });
             return new Plan(
                 training, targets, LinearDatamodel.Halves(training.Count, options.Components + Set("checkpoints", 8), SubsetSeed), options.Components,
-                new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = 50 });
+                new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = Set("batch", 50) });
         }
 
         public string Margins(string folder, int half) => Path.Combine(folder, $"{half:000}.json");

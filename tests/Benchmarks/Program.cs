@@ -17,6 +17,7 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(Deco
     ["activations"] = ActivationFile.Write,
     ["memory"] = AnalysisBenchmarks.Memory,
     ["datamodel-train"] = DatamodelBenchmarks.Train,
+    ["datamodel-score"] = DatamodelBenchmarks.Score,
 };
 try
 {

@@ -1,20 +1,170 @@
+using System.Text.Json;
 using Analysis.Attribution.Retraining;
 using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Probes;
+using Analysis.Runs;
 using Xunit;
 using static TorchSharp.torch;
 
 namespace Analysis.Tests.Attribution;
 
+/// <summary>
+/// A faint stamp on a tenth of the images decides their class, whatever bars they show: networks learn the stamp because of these
+/// images alone.
+/// </summary>
 public sealed class RemovalExperimentTests(ITestOutputHelper output)
 {
     private const int Images = 500;
 
-    // Neither the kind of bars nor the half that is held out says who carries the stamp.
+    // Neither the kind of bars nor the part that is held out says who carries the stamp.
     private static readonly bool[] Stamped = Draw(0.1, 5);
 
     private static readonly bool[] HeldOut = Draw(0.3, 6);
+
+    private static readonly ConceptLabels Labels = new() { Targets = [.. Stamped.Select(s => s ? 1.0 : 0)], HeldOut = HeldOut };
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void Removing_what_teaches_a_concept_drops_its_probe_and_removing_as_much_at_random_does_not()
+    {
+        Prepare();
+        using var folder = new TemporaryFolder();
+        var report = Experiment(folder.Path, Options(0.1, 8) with { Sets = ["top", "random"] }, new TrakRanking(64)).Run(_ => { }, Stop);
+        foreach (var line in report.Verdict)
+        {
+            output.WriteLine(line);
+        }
+
+        var top = report.Effects.Single(e => e.Set == "top" && e.Layer == report.Layer);
+        var random = report.Effects.Single(e => e.Set == "random" && e.Layer == report.Layer);
+        var found = Assert.Single(report.Precision);
+        output.WriteLine($"{found.Positives} of the top {found.Removed} are stamped, of {report.TrainingPositives}; top {top.AgainstFull}, against random {top.AgainstRandom}, random {random.AgainstFull}");
+        Assert.True(found.Positives >= 0.8 * report.TrainingPositives, $"{found.Positives} of {report.TrainingPositives}");
+        Assert.True(top.AgainstFull.Value < -0.12, $"{top.AgainstFull}");
+        Assert.True(top.AgainstRandom!.High < 0, $"{top.AgainstRandom}");
+        Assert.True(random.AgainstFull.Value > -0.08 && random.AgainstFull.High > 0, $"{random.AgainstFull}");
+        Assert.Contains(report.Verdict, v => v.Contains("these images taught it", StringComparison.Ordinal));
+        Assert.All(report.Conditions, c => Assert.True(c.TaskAccuracy.Average() > 0.7));
+    }
+
+    [Fact]
+    public void A_killed_experiment_goes_on_and_ends_with_the_same_report()
+    {
+        Prepare();
+        using var folder = new TemporaryFolder();
+        var options = Options(0.05, 2) with { Sets = ["top", "random"], Layers = ["layer3"] };
+        var whole = Experiment(folder["whole"], options, new ProbeRanking()).Run(_ => { }, Stop);
+
+        using var cut = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => Experiment(folder["cut"], options, new ProbeRanking()).Run(
+            p =>
+            {
+                // In the second epoch of the fourth network.
+                if (p.Finished == 3 && p.Doing.Contains("1 of 2", StringComparison.Ordinal))
+                {
+                    cut.Cancel();
+                }
+            },
+            cut.Token));
+        var trained = new HashSet<string>();
+        var resumed = Experiment(folder["cut"], options, new ProbeRanking()).Run(
+            p =>
+            {
+                if (p.Doing.StartsWith("Training", StringComparison.Ordinal))
+                {
+                    trained.Add(p.Doing);
+                }
+            },
+            Stop);
+
+        Assert.Equal(JsonSerializer.Serialize(whole, AnalysisJson.Line), JsonSerializer.Serialize(resumed, AnalysisJson.Line));
+        Assert.DoesNotContain(trained, t => t.Contains("network 3 of", StringComparison.Ordinal) || t.Contains("first epoch", StringComparison.Ordinal) && t.Contains("network 4 of", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Findings_are_told_while_the_experiment_runs()
+    {
+        Prepare();
+        using var folder = new TemporaryFolder();
+        var reports = new List<RemovalReport>();
+        var images = new List<long>();
+        var options = Options(0.05, 1) with { Sets = ["top"], Layers = ["layer3"], Sparsity = false };
+        Experiment(folder.Path, options, new ProbeRanking()).Run(
+            p =>
+            {
+                images.Add(p.Images);
+                if (p.Report is { } report)
+                {
+                    reports.Add(report);
+                }
+            },
+            Stop);
+
+        Assert.Equal([1, 2, 3, 4], reports.Select(r => r.Finished));
+        Assert.Equal([0, 1, 1, 2], reports.Select(r => r.Conditions.Count));
+        Assert.Equal(images.Order(), images);
+        Assert.Equal(RemovalExperiment.Cost(RemovalExperiment.TrainingRows(Bars(), Labels).Length, options), images[^1]);
+    }
+
+    [Fact]
+    public void Too_little_to_learn_from_is_refused_with_a_remedy()
+    {
+        using var folder = new TemporaryFolder();
+        Prepare();
+        RemovalReport Run(ConceptLabels labels) => new RemovalExperiment(seed => PlantedTraining.Network(seed, 6), Bars(), labels, new ProbeRanking(), Options(0.05, 1), folder.Path).Run(_ => { }, Stop);
+
+        Assert.Contains("number", Assert.Throws<AnalysisException>(() => Run(Labels with { Continuous = true })).Message, StringComparison.Ordinal);
+        Assert.Contains("show the concept", Assert.Throws<AnalysisException>(() => Run(Labels with { Targets = [.. Labels.Targets.Select((t, i) => i < 40 ? t : 0)] })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Sets_are_what_they_are_called()
+    {
+        int[] training = [.. Enumerable.Range(0, 100)];
+        double[] scores = [.. training.Select(i => (double)(i * 37 % 100))];
+        int[] labels = [.. training.Select(i => i % 4)];
+        static bool Shows(int row) => row >= 90;
+        int[] Choose(string set, int seed = 0) => RemovalSets.Choose(new RemovalCondition(set, 0.1), training, scores, labels, Shows, seed);
+
+        Assert.Empty(Choose("full"));
+        Assert.Equal(training.OrderByDescending(i => scores[i]).Take(10).Order(), Choose("top"));
+        Assert.Equal(training.OrderBy(i => scores[i]).Take(10).Order(), Choose("bottom"));
+        Assert.Equal(Enumerable.Range(90, 10), Choose("labelled"));
+        Assert.Equal(Choose("top").CountBy(r => labels[r]).OrderBy(c => c.Key), Choose("random").CountBy(r => labels[r]).OrderBy(c => c.Key));
+        Assert.Equal(Choose("random"), Choose("random"));
+        Assert.NotEqual(Choose("random"), Choose("random", 1));
+        Assert.NotEqual(Choose("top"), Choose("random"));
+    }
+
+    /// <summary>Binomial spread of 200 images: about ±7 points with one network; other differences must have 0 outside.</summary>
+    [Fact]
+    public void Intervals_are_as_wide_as_chance()
+    {
+        const int count = 400;
+        bool[] positive = [.. Enumerable.Range(0, count).Select(i => i % 2 == 0)];
+        var random = new SplitMix64(3);
+        double[] Answers(double right) => [.. Enumerable.Range(0, count).Select(_ => random.NextDouble() < right ? 1.0 : 0)];
+        var bootstrap = new RemovalBootstrap(positive, 3, 0);
+        double[][] a = [Answers(0.8), Answers(0.8), Answers(0.8)];
+        double[][] b = [Answers(0.8), Answers(0.8), Answers(0.8)];
+        double[][] c = [Answers(0.6), Answers(0.6), Answers(0.6)];
+        var (drawsA, drawsB, drawsC) = (bootstrap.Draws(a), bootstrap.Draws(b), bootstrap.Draws(c));
+
+        var same = RemovalBootstrap.Difference(0, drawsA, drawsB);
+        var other = RemovalBootstrap.Difference(-0.2, drawsC, drawsA);
+        Assert.False(same.Clear);
+        Assert.True(other.High < 0);
+        // Independent answers of three networks: √(2 · 0.16 / (3 · 400)) · 2 · 1.96 = 0.064, and a little for drawing networks.
+        Assert.InRange(same.High - same.Low, 0.04, 0.12);
+    }
+
+    private static void Prepare()
+    {
+        TorchRuntime.Prepare();
+        set_num_threads(1);
+    }
 
     private static bool[] Draw(double share, int seed)
     {
@@ -22,43 +172,17 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
         return [.. Enumerable.Range(0, Images).Select(_ => random.NextDouble() < share)];
     }
 
-    [Fact]
-    public void Removing_what_teaches_a_concept_drops_its_probe_and_removing_as_much_at_random_does_not()
-    {
-        TorchRuntime.Prepare();
-        set_num_threads(1);
-        using var folder = new TemporaryFolder();
-        var images = PlantedTraining.Bars(Images, 1, (i, _) => Stamped[i], (i, kind) => Stamped[i] ? 0 : kind);
-        var labels = new ConceptLabels
-        {
-            Targets = [.. Enumerable.Range(0, Images).Select(i => Stamped[i] ? 1.0 : 0)],
-            HeldOut = HeldOut,
-        };
-        var options = new RemovalOptions
-        {
-            Layers = ["layer1", "layer2", "layer3"],
-            RankingLayer = "layer3",
-            Shares = [0.1],
-            Networks = 2,
-            Recipe = new TrainingRecipe { Epochs = 8, BatchSize = 20 },
-            Sets = ["top", "random"],
-        };
-        var clock = System.Diagnostics.Stopwatch.StartNew();
-        var report = new RemovalExperiment(seed => PlantedTraining.Network(seed, 6), images, labels, new Truth(), options, folder.Path).Run(_ => { }, TestContext.Current.CancellationToken);
-        output.WriteLine($"{clock.Elapsed}");
-        foreach (var c in report.Conditions)
-        {
-            output.WriteLine($"{c.Set} {c.Removed} {c.RemovedPositives} acc {c.TaskAccuracy.Average():F3} " + string.Join("; ", c.Layers.Select(l => $"{l.Layer} {l.BalancedAccuracy.Average():F3} auc {l.Auc.Average():F3} nz {l.NonZeros.Average():F1} cos {l.Cosine:F2} agr {l.Agreement:F2}")));
-        }
+    private static TrainingImages Bars() => PlantedTraining.Bars(Images, 1, (i, _) => Stamped[i], (i, kind) => Stamped[i] ? 0 : kind);
 
-        foreach (var line in report.Verdict)
-        {
-            output.WriteLine(line);
-        }
-    }
-
-    private sealed class Truth : IRemovalRanking
+    private static RemovalOptions Options(double share, int epochs) => new()
     {
-        public double[] Scores(RankingInput input, Action<string> progress, CancellationToken cancellation) => [.. Enumerable.Range(0, input.Images.Count).Select(i => Stamped[i] ? 1.0 : 0)];
-    }
+        Layers = ["layer1", "layer2", "layer3"],
+        RankingLayer = "layer3",
+        Shares = [share],
+        Networks = 2,
+        Recipe = new TrainingRecipe { Epochs = epochs, BatchSize = 20 },
+    };
+
+    private static RemovalExperiment Experiment(string folder, RemovalOptions options, IRemovalRanking ranking) =>
+        new(seed => PlantedTraining.Network(seed, 6), Bars(), Labels, ranking, options, folder);
 }

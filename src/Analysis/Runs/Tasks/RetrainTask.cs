@@ -155,7 +155,7 @@ public sealed class RetrainTask : IAnalysisTask
     }
 
     /// <summary>The ranking that a wish names.</summary>
-    private static IRemovalRanking Ranking(RetrainRequest request) => new ProbeRanking();
+    private static IRemovalRanking Ranking(RetrainRequest request) => request.Ranking == "probe" ? new ProbeRanking() : new TrakRanking(seed: request.Seed);
 
     private static RetrainCost Measure(
         Func<int, TrainableNetwork> create, TrainingImages images, ConceptLabels labels, TrainingRecipe recipe, IReadOnlyList<string> layers, CancellationToken cancellation)
