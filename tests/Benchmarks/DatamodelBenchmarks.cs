@@ -54,8 +54,8 @@ internal static class DatamodelBenchmarks
     }
 
     /// <summary>
-    /// Scores TRAK by what the networks of <see cref="Train"/> did (the same options): --set dimensions=K, lambda=L; factorised=1
-    /// for the two-sided projection.
+    /// Scores TRAK by what the networks of <see cref="Train"/> did (the same options): --set dimensions=K, lambda=L
+    /// (several where it is left out); factorised=1 for the two-sided projection.
     /// </summary>
     public static BenchmarkReport Score(BenchmarkOptions options)
     {
@@ -65,7 +65,9 @@ internal static class DatamodelBenchmarks
         var (images, targets) = (Load(plan.Training), Load(plan.Targets));
         double Set(string name, double usual) => options.Parameters.TryGetValue(name, out var value) ? value : usual;
         var clock = Stopwatch.StartNew();
-        var (unweighted, left) = (new List<DenseMatrix>(), new List<double[]>());
+        double[] lambdas = options.Parameters.TryGetValue("lambda", out var chosen) ? [chosen] : [0.01, 0.1, 1, 10];
+        var unweighted = lambdas.Select(_ => new List<DenseMatrix>()).ToArray();
+        var left = new List<double[]>();
         for (var m = plan.Subsets; m < plan.Halves.Length; m++)
         {
             using var network = GradientNetwork.Load(plan.Weights(folder, m), null, CPU);
@@ -78,10 +80,15 @@ internal static class DatamodelBenchmarks
             using var wanted = TrakRanking.Margins(network, targets, [.. Enumerable.Range(0, targets.Count)], features, _ => { }, CancellationToken.None).Features;
             var (train, margins) = TrakRanking.Margins(network, images, [.. Enumerable.Range(0, images.Count)], features, _ => { }, CancellationToken.None);
             double[] oneMinusP = [.. margins.Select(f => 1 / (1 + Math.Exp(f)))];
-            unweighted.Add(TrakScores.Unweighted(new TrakModel(new TensorRows(train), oneMinusP, wanted), TrakScores.Relative(Set("lambda", 0.01))));
+            var model = new TrakModel(new TensorRows(train), oneMinusP, wanted);
+            for (var l = 0; l < lambdas.Length; l++)
+            {
+                unweighted[l].Add(TrakScores.Unweighted(model, TrakScores.Relative(lambdas[l])));
+            }
+
             left.Add(oneMinusP);
             train.Dispose();
-            Console.Error.WriteLine($"checkpoint {unweighted.Count}: {clock.Elapsed.TotalSeconds:0} s");
+            Console.Error.WriteLine($"checkpoint {left.Count}: {clock.Elapsed.TotalSeconds:0} s");
         }
 
         var outputs = new DenseMatrix(plan.Subsets, targets.Count);
@@ -92,10 +99,10 @@ internal static class DatamodelBenchmarks
 
         int[][] subsets = [.. plan.Halves.Take(plan.Subsets)];
         var report = new BenchmarkReport("datamodel-score").With("rows", images.Count).With("targets", targets.Count).With("subsets", plan.Subsets).With("seconds", clock.Elapsed.TotalSeconds);
-        foreach (var count in new[] { 1, unweighted.Count }.Distinct())
+        foreach (var (count, l) in new[] { 1, left.Count }.Distinct().SelectMany(c => lambdas.Select((_, l) => (c, l))))
         {
-            var score = LinearDatamodel.Score(TrakScores.Combine([.. unweighted.Take(count)], [.. left.Take(count)]), subsets, outputs);
-            report.With($"score{count}", score.Score).With($"low{count}", score.Low).With($"high{count}", score.High);
+            var score = LinearDatamodel.Score(TrakScores.Combine([.. unweighted[l].Take(count)], [.. left.Take(count)]), subsets, outputs);
+            report.With(FormattableString.Invariant($"{count} networks, lambda {lambdas[l]}"), FormattableString.Invariant($"{score.Score:0.000} ({score.Low:0.000} to {score.High:0.000})"));
         }
 
         return report.With("plain", LinearDatamodel.Score(SameClass(images, targets), subsets, outputs).Score).WithPeak();
@@ -144,7 +151,7 @@ internal static class DatamodelBenchmarks
                 new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = Set("batch", 50) });
         }
 
-        public string Margins(string folder, int half) => Path.Combine(folder, $"{half:000}.json");
+        public string Margins(string folder, int half) => Path.Combine(folder, $"margins-{half:000}.json");
 
         public string Weights(string folder, int half) => Path.Combine(folder, $"{half:000}.safetensors");
     }

@@ -31,7 +31,7 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
     {
         Prepare();
         using var folder = new TemporaryFolder();
-        var report = Experiment(folder.Path, Options(0.1, 8) with { Sets = ["top", "random"] }, new TrakRanking(64)).Run(_ => { }, Stop);
+        var report = Experiment(folder.Path, Options(0.1, 8) with { Sets = ["top", "random"] }, new Truth()).Run(_ => { }, Stop);
         foreach (var line in report.Verdict)
         {
             output.WriteLine(line);
@@ -47,6 +47,41 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
         Assert.True(random.AgainstFull.Value > -0.08 && random.AgainstFull.High > 0, $"{random.AgainstFull}");
         Assert.Contains(report.Verdict, v => v.Contains("these images taught it", StringComparison.Ordinal));
         Assert.All(report.Conditions, c => Assert.True(c.TaskAccuracy.Average() > 0.7));
+    }
+
+    /// <summary>τ of the probe tells the stamped images from the others of their class.</summary>
+    [Fact]
+    public void Attribution_ranks_the_images_that_teach_the_concept_higher()
+    {
+        Prepare();
+        using var folder = new TemporaryFolder();
+        var images = Bars();
+        int[] training = RemovalExperiment.TrainingRows(images, Labels);
+        var (files, probes) = (new List<string>(), new List<LinearProbe>());
+        for (var seed = 0; seed < 3; seed++)
+        {
+            using var network = PlantedTraining.Network(seed, 6);
+            Trainer.Train(network, images, training, Options(0.1, 8).Recipe, seed, cancellation: Stop);
+            files.Add(folder[$"{seed}.safetensors"]);
+            network.Save(files[^1]);
+            using var frozen = network.Freeze();
+            using var pooled = PooledActivations.Read(frozen, images, [.. Enumerable.Range(0, Images)], ["layer3"], Stop)[0];
+            using var set = ProbeSet.Create(rows => pooled.index_select(0, tensor(Array.ConvertAll(rows, r => (long)r))), Labels, "layer3");
+            probes.Add(set.Fit(set.TrainTargets, new ProbeOptions()).Probe);
+        }
+
+        var input = new RankingInput(files, "cifar_resnet8", probes, "layer3", images, training, Labels, CPU);
+        double Auc(IRemovalRanking ranking)
+        {
+            var scores = ranking.Scores(input, _ => { }, Stop);
+            int[] rows = [.. training.Where(i => images.Labels[i] == 0)];
+            return MannWhitney.Auc(Array.ConvertAll(rows, i => scores[i]), Array.ConvertAll(rows, i => Stamped[i]));
+        }
+
+        var (attributed, answered) = (Auc(new TrakRanking(128)), Auc(new ProbeRanking()));
+        output.WriteLine($"attribution {attributed:0.000}, probe {answered:0.000}");
+        Assert.True(attributed > 0.7, $"{attributed}");
+        Assert.True(answered > 0.9, $"{answered}");
     }
 
     [Fact]
@@ -182,6 +217,11 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
         Networks = 2,
         Recipe = new TrainingRecipe { Epochs = epochs, BatchSize = 20 },
     };
+
+    private sealed class Truth : IRemovalRanking
+    {
+        public double[] Scores(RankingInput input, Action<string> progress, CancellationToken cancellation) => [.. Stamped.Select(s => s ? 1.0 : 0)];
+    }
 
     private static RemovalExperiment Experiment(string folder, RemovalOptions options, IRemovalRanking ranking) =>
         new(seed => PlantedTraining.Network(seed, 6), Bars(), Labels, ranking, options, folder);

@@ -11,9 +11,9 @@ namespace Analysis.Attribution.Retraining;
 /// those that gradients are taken of. The score is the mean of τ over the targets.
 /// </summary>
 /// <param name="dimensions">Features k.</param>
-/// <param name="lambda">λ as a share of the mean eigenvalue of ΦᵀΦ.</param>
+/// <param name="lambda">λ as a multiple of the mean eigenvalue of ΦᵀΦ.</param>
 /// <param name="seed">Seed of the projections.</param>
-public sealed class TrakRanking(int dimensions = 512, double lambda = 0.01, int seed = 0) : IRemovalRanking
+public sealed class TrakRanking(int dimensions = 512, double lambda = 10, int seed = 0) : IRemovalRanking
 {
     /// <summary>Most parameters that are projected densely.</summary>
     private const long MostDense = 1_000_000;
