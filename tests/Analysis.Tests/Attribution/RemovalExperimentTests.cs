@@ -193,6 +193,10 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
         Assert.True(other.High < 0);
         // Independent answers of three networks: √(2 · 0.16 / (3 · 400)) · 2 · 1.96 = 0.064, and a little for drawing networks.
         Assert.InRange(same.High - same.Low, 0.04, 0.12);
+
+        // Three times the same network: only the images are uncertain, √(2 · 0.16 / 400) · 2 · 1.96 = 0.111.
+        var images = RemovalBootstrap.Difference(0, bootstrap.Draws([a[0], a[0], a[0]]), bootstrap.Draws([b[0], b[0], b[0]]));
+        Assert.InRange(images.High - images.Low, 0.08, 0.14);
     }
 
     private static void Prepare()
