@@ -57,6 +57,57 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public async Task A_concept_is_said_once()
+    {
+        var (code, _, error) = await ChildProcess.RunAsync(["probe", "--result", "nowhere", "--out", "nowhere"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(2, code);
+        Assert.Contains("--attribute", error);
+        (code, _, error) = await ChildProcess.RunAsync(["probe", "--result", "nowhere", "--out", "nowhere", "--attribute", "shape", "--classes", "disc"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(2, code);
+        Assert.Contains("once", error);
+    }
+
+    [Fact]
+    public async Task Probes_of_an_analysis_are_printed_and_kept()
+    {
+        var folder = Directory.CreateTempSubdirectory("atlas-probe-").FullName;
+        try
+        {
+            var result = Path.Combine(folder, "result");
+            var (code, _, error) = await ChildProcess.RunAsync(
+                ["analyze", "--dataset", TestNetwork.Images(folder), "--network", TestNetwork.Weights(folder), "--out", result], TimeSpan.FromMinutes(5), Stop);
+            Assert.True(code == 0, error);
+            var tagged = Path.Combine(folder, "tagged.csv");
+            await File.WriteAllLinesAsync(tagged, ["path,shows", .. SamplePaths(result).Take(24).Select((path, i) => $"{path},{(i % 3 == 0 ? "yes" : "no")}")], Stop);
+            (code, var output, error) = await ChildProcess.RunAsync(
+                ["probe", "--result", result, "--out", Path.Combine(folder, "a"), "--attribute", "colour=red", "--layers", "conv1,layer3", "--no-tcav"], TimeSpan.FromMinutes(5), Stop);
+            Assert.True(code == 0, error);
+            Assert.Contains("balanced accuracy", output);
+            Assert.Contains("layer3", output);
+            Assert.True(File.Exists(Path.Combine(folder, "a", "probes.safetensors")));
+            (code, output, error) = await ChildProcess.RunAsync(
+                ["probe", "--result", result, "--out", Path.Combine(folder, "b"), "--samples", tagged, "--layers", "layer3", "--seeds", "4", "--json"], TimeSpan.FromMinutes(5), Stop);
+            Assert.True(code == 0, error);
+            using var report = System.Text.Json.JsonDocument.Parse(output);
+            Assert.Equal((8, 16), (report.RootElement.GetProperty("positives").GetInt32(), report.RootElement.GetProperty("negatives").GetInt32()));
+            Assert.Equal(4, report.RootElement.GetProperty("layers")[0].GetProperty("scores").GetProperty("auc").GetProperty("values").GetArrayLength());
+            (code, _, error) = await ChildProcess.RunAsync(["probe", "--result", result, "--out", Path.Combine(folder, "c"), "--classes", "unicorn"], TimeSpan.FromMinutes(5), Stop);
+            Assert.Equal(1, code);
+            Assert.Contains("unicorn", error);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static IEnumerable<string> SamplePaths(string result)
+        {
+            var root = Path.Combine(Path.GetDirectoryName(result)!, "images");
+            return File.ReadLines(Directory.EnumerateFiles(root, "attributes.csv", SearchOption.AllDirectories).First()).Skip(1).Select(line => line.Split(',')[0]);
+        }
+    }
+
+    [Fact]
     public async Task A_published_site_serves_the_files_of_the_top_level_wwwroot()
     {
         var root = RepositoryRoot();
