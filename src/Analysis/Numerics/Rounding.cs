@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Analysis.Numerics;
 
 /// <summary>Rounding of figures that are written to tables.</summary>
@@ -19,4 +21,8 @@ public static class Rounding
         var places = Digits - 1 - (int)Math.Floor(Math.Log10(Math.Abs(value)));
         return places is >= 0 and <= 15 ? Math.Round(value, places) : value;
     }
+
+    /// <summary>Six significant digits of a p value, however small.</summary>
+    public static double Probability(double value) =>
+        double.IsFinite(value) ? double.Parse(value.ToString("E5", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : value;
 }

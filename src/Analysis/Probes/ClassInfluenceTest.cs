@@ -185,8 +185,8 @@ internal static class ClassInfluenceTest
             Score = Spread.Of(score.Select(v => (double?)v))!,
             Control = Spread.Of(control.Select(v => (double?)v))!,
             Derivative = Spread.Of(own.Select(v => (double?)v))!,
-            PScore = Welch(score, control),
-            PDerivative = Rounding.Significant(OneAgainst(own.Average(), chance)),
+            PScore = Welch(score, control) is { } p ? Rounding.Probability(p) : null,
+            PDerivative = Rounding.Probability(OneAgainst(own.Average(), chance)),
             PCorrected = 1,
             Significant = false,
         };
@@ -204,7 +204,7 @@ internal static class ClassInfluenceTest
         }
 
         var degrees = (errorA + errorB) * (errorA + errorB) / ((errorA * errorA / (a.Length - 1)) + (errorB * errorB / (b.Length - 1)));
-        return Rounding.Significant(TailProbability.StudentT((meanA - meanB) / Math.Sqrt(errorA + errorB), degrees));
+        return TailProbability.StudentT((meanA - meanB) / Math.Sqrt(errorA + errorB), degrees);
     }
 
     /// <summary>Two-sided p of one new observation against R others, by Student's t; 1 where they do not vary.</summary>
@@ -226,7 +226,7 @@ internal static class ClassInfluenceTest
             var entry = entries[order[i]];
             // Chance directions hardly move a logit, so that even a wavering concept stands out from them: refits must agree.
             var agreeing = entry.Derivative.Values.Count(v => Math.Sign(v) == Math.Sign(entry.Derivative.Mean)) / (double)entry.Derivative.Values.Count;
-            entries[order[i]] = entry with { PCorrected = Rounding.Significant(largest), Significant = largest < Level && agreeing >= Agreeing };
+            entries[order[i]] = entry with { PCorrected = Rounding.Probability(largest), Significant = largest < Level && agreeing >= Agreeing };
         }
 
         return entries;

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Analysis.Atlas;
 using Analysis.Networks;
 using Analysis.Networks.Files;
@@ -25,11 +26,11 @@ internal static class ConceptProber
     /// <summary>Does it.</summary>
     /// <param name="context">The analysis.</param>
     /// <param name="request">What is asked for; checked.</param>
-    /// <param name="weightsPath">Where the weights are written.</param>
+    /// <param name="folder">Where the weights are written; a layer that is finished is kept here until all are.</param>
     /// <param name="observer">Receives progress.</param>
     /// <param name="cancellation">Honoured between fits and batches.</param>
     /// <exception cref="AnalysisException">The concept or a layer does not exist in the analysis.</exception>
-    public static ProbeReport Run(TaskContext context, ProbeRequest request, string weightsPath, ITaskObserver observer, CancellationToken cancellation)
+    public static ProbeReport Run(TaskContext context, ProbeRequest request, string folder, ITaskObserver observer, CancellationToken cancellation)
     {
         void Report(double share, string doing) => observer.OnProgress(new TaskProgress((long)(1000 * share), 1000, doing));
         Report(0, "Reading the labels");
@@ -43,7 +44,7 @@ internal static class ConceptProber
             done => Report(Recording * done / Math.Max(1, context.Plan.Samples.Count), $"Recording all layers of {context.Plan.Network.Name}, once for all concepts"),
             cancellation);
         var divisions = Enumerable.Range(0, request.Seeds).Select(s => s == 0 ? labels : ConceptResolver.Split(context, labels, request.Seed + s)).ToList();
-        var (probes, tensors) = (new List<LayerProbe>(), new List<(string, Tensor)>());
+        var (probes, tensors) = (new List<LayerProbe>(), new List<(string Name, Tensor Tensor)>());
         var strength = new Dictionary<string, double>();
         using var scope = NewDisposeScope();
         foreach (var layer in layers)
@@ -52,13 +53,15 @@ internal static class ConceptProber
             // Some layers are read under two names, and pooling changes nothing that is averaged over positions.
             probes.Add(probes.FirstOrDefault(p => p.SameAs is null && Same(context, labels, p, layer)) is { } twin
                 ? Twin(context, twin, layer, tensors)
-                : Layer(context, request, divisions, layer, tensors, cancellation));
+                : Kept(context, request, folder, layer, tensors, () => Layer(context, request, divisions, layer, tensors, cancellation)));
         }
 
         var best = probes.MaxBy(p => p.Scores.Score?.Mean ?? double.NegativeInfinity)!;
         best = probes.FirstOrDefault(p => p.Analysed && p.SameAs == best.Layer) ?? best;
         var location = Locate(probes, best, labels.Continuous);
-        var notes = Notes(context, labels, location, best, ByClass(context, divisions));
+        var byClass = ByClass(context, divisions);
+        // A concept that is said by classes is the class by definition.
+        var notes = Notes(context, labels, location, best, request.Concept.Source == "classes" ? null : byClass);
         ClassInfluence? influence = null;
         if (request.Tcav)
         {
@@ -89,7 +92,7 @@ internal static class ConceptProber
             Measure = labels.Continuous ? "r2" : "balancedAccuracy",
             Chance = labels.Continuous ? 0 : 0.5,
             Majority = labels.Continuous ? null : Spread.Of(divisions.Select(d => Majority(d))),
-            ByClass = ByClass(context, divisions),
+            ByClass = byClass,
             Location = location,
             Layers = probes,
             Tcav = influence,
@@ -98,6 +101,7 @@ internal static class ConceptProber
         };
         tensors.Add(("targets", tensor(labels.Targets, ScalarType.Float64)));
         tensors.Add(("held_out", tensor(divisions.SelectMany(d => d.HeldOut.Select(h => (byte)(h ? 1 : 0))).ToArray(), [divisions.Count, labels.Targets.Length], ScalarType.Byte)));
+        var weightsPath = Path.Combine(folder, report.Weights);
         try
         {
             SafetensorsTensors.Save(weightsPath, tensors, new Dictionary<string, string> { ["concept"] = request.Concept.Name, ["layers"] = string.Join(',', layers.Select(l => l.Name)) });
@@ -124,7 +128,7 @@ internal static class ConceptProber
 
     private static ProbeOptions Options(ProbeRequest request) => new() { Penalty = request.Penalty, Strength = request.Strength, Balanced = request.Balanced, Seed = request.Seed };
 
-    private static LayerProbe Layer(TaskContext context, ProbeRequest request, List<ConceptLabels> divisions, LayerInfo layer, List<(string, Tensor)> tensors, CancellationToken cancellation)
+    private static LayerProbe Layer(TaskContext context, ProbeRequest request, List<ConceptLabels> divisions, LayerInfo layer, List<(string Name, Tensor Tensor)> tensors, CancellationToken cancellation)
     {
         var (fits, controls, sparsity) = (new List<FittedProbe>(), new List<ProbeScores>(), new List<ProbeSparsityMeasure.Division>());
         var options = Options(request);
@@ -178,6 +182,43 @@ internal static class ConceptProber
             Sparsity = request.Sparsity ? ProbeSparsityMeasure.Summarise(sparsity) : null,
             Strongest = [.. Ranks.Descending(Array.ConvertAll(mean, Math.Abs)).Take(Neurons).Select(c => new ProbeNeuron(c, Rounding.Significant(mean[c])))],
         };
+    }
+
+    /// <summary>The probes of a layer: those of an earlier attempt with the same wish, or made and kept.</summary>
+    private static LayerProbe Kept(TaskContext context, ProbeRequest request, string folder, LayerInfo layer, List<(string Name, Tensor Tensor)> tensors, Func<LayerProbe> make)
+    {
+        // A folder named by a person may hold what is left of another wish.
+        var key = ArtifactKey.Of("probe-layer/1", JsonSerializer.Serialize(request with { Layers = [], Tcav = false, TcavLayer = null }, AnalysisJson.Line), context.Plan.ActivationsKey, layer.Name);
+        var (text, arrays) = (Path.Combine(folder, $"layer-{key}.json"), Path.Combine(folder, $"layer-{key}.safetensors"));
+        if (File.Exists(text) && JsonSerializer.Deserialize<LayerProbe>(File.ReadAllBytes(text), AnalysisJson.Line) is { } kept)
+        {
+            using var file = SafetensorsFile.Open(arrays);
+            tensors.AddRange(file.Entries.Keys.Select(name => (name, file.Load(name))).ToList());
+            return kept;
+        }
+
+        var before = tensors.Count;
+        var made = make();
+        try
+        {
+            SafetensorsTensors.Save(arrays, [.. tensors.Skip(before)]);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw AtomicFile.Explain(arrays, failure);
+        }
+
+        AtomicFile.WriteText(text, JsonSerializer.Serialize(made, AnalysisJson.Line));
+        return made;
+    }
+
+    /// <summary>Removes what was kept for a further attempt.</summary>
+    public static void Tidy(string folder)
+    {
+        foreach (var path in Directory.EnumerateFiles(folder, "layer-*").ToList())
+        {
+            File.Delete(path);
+        }
     }
 
     /// <summary>Whether two layers have the same pooled activations, but for rounding.</summary>

@@ -115,9 +115,47 @@ public sealed class ProbeTaskTests(SampleRun run) : IClassFixture<SampleRun>
     [Fact]
     public void AConceptThatIsAClassIsDoubted()
     {
-        var report = Probe(new { concept = new { name = "star", source = "classes", classes = new[] { "plain star", "dotted star" } }, layers = new[] { "layer3" }, tcav = false, sparsity = false }, out _);
+        using var context = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        using var folder = new TemporaryFolder();
+        string[] stars = [.. context.Samples.Where(s => s.Class is "plain star" or "dotted star").Select(s => s.Path)];
+        var report = JsonSerializer.Deserialize<ProbeReport>(
+            Run(context, new { concept = new { name = "star", source = "samples", positives = stars }, layers = new[] { "layer3" }, tcav = false, sparsity = false }, folder["task"]), AnalysisJson.Options)!;
         Assert.Equal(1, report.ByClass!.Mean);
         Assert.Contains(report.Notes, n => n.Contains("class alone", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void WhatWasStoppedGoesOnWhereItWas()
+    {
+        var wish = new { concept = Disc, layers = new[] { "conv1", "layer2", "layer3" }, tcav = false, sparsity = false };
+        var undisturbed = Probe(wish, out var expected);
+        Assert.Equal(3, undisturbed.Layers.Count);
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["task"]);
+        var task = new ProbeTask();
+        var parameters = task.Normalise(JsonSerializer.SerializeToElement(wish, AnalysisJson.Line));
+        using (var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken))
+        {
+            using var context = new TaskContext(run.Request, run.Store, run.Result, stop.Token);
+            Assert.Throws<OperationCanceledException>(() => task.Run(context, parameters, folder["task"], new Watching(p =>
+            {
+                if (p.Doing.EndsWith("layer2", StringComparison.Ordinal))
+                {
+                    stop.Cancel();
+                }
+            }), stop.Token));
+        }
+
+        var kept = Assert.Single(Directory.GetFiles(folder["task"], "layer-*.json"));
+        // Seen to be used: what is kept is taken as it is.
+        File.WriteAllText(kept, File.ReadAllText(kept).Replace("\"agreement\":", "\"agreement\":0.125,\"was\":", StringComparison.Ordinal));
+        using var again = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        var result = JsonSerializer.Deserialize<ProbeReport>(Run(again, wish, folder["task"]), AnalysisJson.Options)!;
+        Assert.Equal(0.125, result.Layers[0].Agreement);
+        Assert.Equal(
+            expected,
+            JsonSerializer.Serialize(result with { Layers = [result.Layers[0] with { Agreement = undisturbed.Layers[0].Agreement }, .. result.Layers.Skip(1)] }, AnalysisJson.Line));
+        Assert.Equal(["probes.safetensors", "result.json"], Directory.GetFiles(folder["task"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -250,6 +288,11 @@ public sealed class ProbeTaskTests(SampleRun run) : IClassFixture<SampleRun>
         Directory.CreateDirectory(folder);
         task.Run(context, task.Normalise(JsonSerializer.SerializeToElement(parameters, AnalysisJson.Line)), folder, new Silent(), TestContext.Current.CancellationToken);
         return File.ReadAllText(Path.Combine(folder, TaskRunner.ResultFile));
+    }
+
+    private sealed class Watching(Action<TaskProgress> watch) : ITaskObserver
+    {
+        public void OnProgress(TaskProgress progress) => watch(progress);
     }
 
     private sealed class Silent : ITaskObserver

@@ -5,7 +5,7 @@ namespace Analysis.Runs.Tasks;
 
 /// <summary>
 /// Finds where in the network a concept can be read, and how well (docs/methods/probes.md). Parameters: <see cref="ProbeRequest"/>;
-/// result: <see cref="ProbeReport"/>, with the weights beside it.
+/// result: <see cref="ProbeReport"/>, with the weights beside it. A layer whose probes are fitted is a checkpoint.
 /// </summary>
 public sealed class ProbeTask : IAnalysisTask
 {
@@ -47,7 +47,8 @@ public sealed class ProbeTask : IAnalysisTask
     public void Run(TaskContext context, string parameters, string folder, ITaskObserver observer, CancellationToken cancellation)
     {
         var request = JsonSerializer.Deserialize<ProbeRequest>(parameters, AnalysisJson.Line)!;
-        var report = ConceptProber.Run(context, request, Path.Combine(folder, "probes.safetensors"), observer, cancellation);
+        var report = ConceptProber.Run(context, request, folder, observer, cancellation);
         AtomicFile.WriteText(Path.Combine(folder, TaskRunner.ResultFile), JsonSerializer.Serialize(report, AnalysisJson.Line));
+        ConceptProber.Tidy(folder);
     }
 }
