@@ -103,6 +103,10 @@ public sealed class TaskTests
         Assert.Contains("32 to 224", await RefusedAsync(site, place, new { kind = Kind, parameters = new { @class = 0, concept = 0, size = 5000 } }));
         Assert.Contains("not a JSON object", await RefusedAsync(site, place, new { kind = Kind, parameters = 5 }));
 
+        // Paths that a task would read lie below the allowed roots.
+        Assert.Contains("outside the folders", await RefusedAsync(site, place, new { kind = "attribute", parameters = new { target = "class", @class = 0, dataset = "/etc" } }));
+        Assert.Contains("outside the folders", await RefusedAsync(site, place, new { kind = "attribute", parameters = new { target = "class", @class = 0, networks = new[] { "/etc/passwd" } } }));
+
         // What only the data can tell fails the task, with the remedy too.
         var task = await site.Get<ITaskService>().StartAsync(analysis, Kind, (object)new { @class = 0, concept = 99_999 }, Stop);
         var end = await WaitAsync(site, task.Id, state => !state.AtWork);

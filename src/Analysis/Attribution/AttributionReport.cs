@@ -44,7 +44,7 @@ public sealed record AttributionRequest
     /// <summary><c>rademacher</c> or <c>normal</c>.</summary>
     public string Entries { get; init; } = "rademacher";
 
-    /// <summary>λ as a share of the mean eigenvalue of ΦᵀΦ.</summary>
+    /// <summary>λ as a multiple of the mean eigenvalue of ΦᵀΦ.</summary>
     public double Lambda { get; init; } = 10;
 
     /// <summary>Share of the scores that the soft threshold makes 0; 0 for none.</summary>

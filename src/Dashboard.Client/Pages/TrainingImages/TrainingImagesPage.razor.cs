@@ -9,6 +9,8 @@ namespace Dashboard.Client.Pages.TrainingImages;
 /// <summary>The training images that taught a concept, a class or the answer on one image, and how far that can be trusted.</summary>
 public sealed partial class TrainingImagesPage
 {
+    private const int MostValues = 12;
+
     private TrainingImagesQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
     private object? _parameters;
@@ -125,7 +127,7 @@ public sealed partial class TrainingImagesPage
 
         if (query.Target == "class")
         {
-            return ([], view.Classes.FirstOrDefault(c => c.Index == query.Number)?.Name);
+            return ([], view.Classes.FirstOrDefault(c => c.Index == query.Number)?.DisplayName);
         }
 
         if (query.Target == "sample")
@@ -142,14 +144,28 @@ public sealed partial class TrainingImagesPage
             Add(query.Of, query.Of[0] == 'n' ? $"neuron {query.Of[1..]}" : query.Of[2..], query.Of[0] == 'n' ? "Neurons" : "Attributes");
         }
 
-        foreach (var mine in (await Defined.ListAsync(Id, 0, 200, cancellation)).Items)
+        foreach (var defined in (await Defined.ListAsync(Id, cancellation: cancellation)).Items.Where(c => c.Definition.Source.Length > 0))
         {
-            choices.Add(new ConceptChoice("u:" + mine.Id, mine.Name, "Defined by people", mine.Definition));
+            choices.Add(new ConceptChoice($"u:{defined.Id}", defined.Name, "Defined by people", defined.Definition));
+        }
+
+        foreach (var column in (await Defined.AttributesAsync(Id, cancellation)).Columns)
+        {
+            if (column.Kind != "words")
+            {
+                Add($"a:{column.Name}", column.Name, "Attributes");
+                continue;
+            }
+
+            foreach (var value in column.Values.Take(MostValues))
+            {
+                Add($"a:{column.Name}={value.Value}", $"{column.Name}: {value.Value}", "Attributes");
+            }
         }
 
         foreach (var item in view.Classes)
         {
-            Add("k:" + item.Name, item.Name, "Classes");
+            Add("k:" + item.Name, item.DisplayName, "Classes");
         }
 
         return (choices, choices.FirstOrDefault(c => c.Code == query.Of)?.Name);
