@@ -13,8 +13,8 @@ public static class RetrainSentences
 
     /// <summary>How networks are trained.</summary>
     public static string Recipe(RetrainView view) =>
-        $"{view.Architecture}, {Format.Count(view.Recipe.Epochs, "epoch")} in batches of {view.Recipe.BatchSize}: stochastic gradient descent with momentum {Format.Number(view.Recipe.Momentum)}, "
-        + $"rate {Format.Number(view.Recipe.Rate)} falling along a cosine, weight decay {Format.Number(view.Recipe.Decay)}"
+        $"{view.Architecture}, {Format.Count(view.Recipe.Epochs, "epoch")} in batches of {view.Recipe.BatchSize}: stochastic gradient descent with momentum {Plain(view.Recipe.Momentum)}, "
+        + $"rate {Plain(view.Recipe.Rate)} falling along a cosine, weight decay {Plain(view.Recipe.Decay)}"
         + (view.Recipe.Flip ? $"; images mirrored at random and shifted by up to {view.Recipe.Shift} pixels." : "; images as they are.");
 
     /// <summary>Name of a condition.</summary>
@@ -26,6 +26,8 @@ public static class RetrainSentences
         "random" => $"Random {Share(condition.Share)}",
         _ => $"Labelled {Share(condition.Share)}",
     };
+
+    private static string Plain(double value) => value.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A share without needless digits.</summary>
     public static string Share(double share) => (100 * share).ToString("0.##", System.Globalization.CultureInfo.InvariantCulture) + "%";

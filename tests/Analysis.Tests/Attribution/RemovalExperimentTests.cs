@@ -31,7 +31,7 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
     {
         Prepare();
         using var folder = new TemporaryFolder();
-        var report = Experiment(folder.Path, Options(0.1, 8) with { Sets = ["top", "random"] }, new Truth()).Run(_ => { }, Stop);
+        var report = Experiment(folder.Path, Options(0.1, 8) with { Sets = ["top", "random"], Networks = 3 }, new Truth()).Run(_ => { }, Stop);
         foreach (var line in report.Verdict)
         {
             output.WriteLine(line);

@@ -9,6 +9,8 @@ internal static class RemovalSummary
     // Below that, in balanced accuracy, a probe reads nothing that counts.
     private const double Readable = 0.6;
 
+    private const int Enough = 3;
+
     /// <summary>The report of the conditions whose networks are all finished.</summary>
     public static RemovalReport Create(
         RemovalOptions options, IReadOnlyDictionary<(RemovalCondition Condition, int Network), Measurement> done, Lazy<RemovalBootstrap> bootstrap, bool[] positive,
@@ -163,10 +165,14 @@ internal static class RemovalSummary
         var ratio = effect.Ratio is { } number
             ? string.Create(CultureInfo.InvariantCulture, $" Removal effect / random effect: {number:0.0}.")
             : $" Removal effect / random effect: {Points(effect.AgainstFull.Value)} / {Points(random.Value)} points, the latter not told apart from nothing.";
+        // The interval of one or two networks knows of images only.
+        var few = condition.TaskAccuracy.Count < Enough
+            ? $"with {(condition.TaskAccuracy.Count == 1 ? "one network" : "two networks")} a condition this may be chance"
+            : null;
         return against.High < 0
-            ? $"{what} {change}, {Points(Math.Abs(against.Value))} points below random removal of as many (95% interval {Points(-against.High)} to {Points(-against.Low)}): these images taught it.{ratio}"
+            ? $"{what} {change}, {Points(Math.Abs(against.Value))} points below random removal of as many (95% interval {Points(-against.High)} to {Points(-against.Low)}): {few ?? "these images taught it"}.{ratio}"
             : against.Low > 0
-                ? $"{what} {change}, {Points(against.Value)} points above random removal of as many (95% interval {Points(against.Low)} to {Points(against.High)}): these images stood in its way.{ratio}"
+                ? $"{what} {change}, {Points(against.Value)} points above random removal of as many (95% interval {Points(against.Low)} to {Points(against.High)}): {few ?? "these images stood in its way"}.{ratio}"
                 : $"{what} {change}; random removal of as many gives no clearly other result (difference {Points(against.Value)} points, 95% interval {Points(against.Low)} to {Points(against.High)}): no small set of images carries it, or the network reads it without being taught.{ratio}";
     }
 
