@@ -254,6 +254,21 @@ public sealed class FactorizationTests
         Assert.Contains("-0.25", failure.Message);
     }
 
+    [Fact]
+    public void MoreGroupsThanChannelsAreFound()
+    {
+        // Twelve corners of a plane, five rows near each: more groups than the three channels.
+        using var scope = NewDisposeScope();
+        var centres = MadeRows.Normal(12, 3, 11) * Scalars.Of(40);
+        var rows = centres.repeat_interleave(5, 0).add(MadeRows.Normal(60, 3, 12), Scalars.Of(0.01));
+        var method = FactorizationCatalogue.Get("kmeans");
+        Assert.True(method.Info.AllowsOvercomplete);
+        using var factors = method.Fit(rows, new FactorizationOptions { Components = 12, Seed = 3, Parameters = new Dictionary<string, double> { ["restarts"] = 20 } });
+        var codes = factors.Encode(rows);
+        Assert.Equal(12, factors.Components);
+        Assert.All(codes.sum(0).data<double>().ToArray(), size => Assert.Equal(5, size));
+    }
+
     [Theory]
     [InlineData("svd")]
     [InlineData("pca")]
