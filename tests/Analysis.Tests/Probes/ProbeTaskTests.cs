@@ -95,6 +95,8 @@ public sealed class ProbeTaskTests(SampleRun run) : IClassFixture<SampleRun>
 
         Assert.Equal("layer2", report.Tcav.Layer);
         Assert.All(report.Tcav.Classes.Where(c => c.Name.Contains("disc", StringComparison.Ordinal)), c => Assert.True(c is { Significant: true, Score.Mean: > 0.6, Derivative.Mean: > 0 }, $"{c}"));
+        // Each class by its own logit: what raises discs lowers stars.
+        Assert.All(report.Tcav.Classes.Where(c => c.Name.Contains("star", StringComparison.Ordinal)), c => Assert.True(c is { Significant: true, Score.Mean: < 0.4, Derivative.Mean: < 0 }, $"{c}"));
     }
 
     [Fact]
