@@ -68,7 +68,7 @@ public sealed class Visitor : IAsyncDisposable
     }
 
     /// <summary>Waits until the page answers.</summary>
-    public Task AnswersAsync() => Page.Locator("html[data-live]").WaitForAsync(new() { State = WaitForSelectorState.Attached });
+    public Task AnswersAsync() => Page.Locator("html[data-live][data-keys]").WaitForAsync(new() { State = WaitForSelectorState.Attached });
 
     /// <summary>From now on nothing but the site can be reached, and a request that fails is a fault.</summary>
     public async Task CutOffAsync()

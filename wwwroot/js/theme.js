@@ -30,6 +30,18 @@
     unlisten: id => { removeEventListener('atlas-theme', listeners.get(id)); listeners.delete(id); },
   };
 
+  // Before the page answers: the skip link works, and Ctrl+K is remembered until the palette is there (CommandPalette.razor.js).
+  document.addEventListener('click', e => {
+    if (!(e.target instanceof Element) || !e.target.closest('.skip-link')) return;
+    e.preventDefault();
+    e.stopPropagation();
+    document.getElementById('content')?.focus();
+  }, true);
+  document.addEventListener('keydown', e => {
+    const root = document.documentElement;
+    if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !('keys' in root.dataset)) { e.preventDefault(); root.dataset.wanted = ''; }
+  });
+
   // Style sheets that nothing on the first screen needs.
   addEventListener('DOMContentLoaded', () => document.querySelectorAll('link[data-later]').forEach(sheet => { sheet.media = 'all'; }));
 

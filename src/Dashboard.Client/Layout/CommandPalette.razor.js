@@ -79,12 +79,11 @@ export function attach(palette, help) {
     else if (button) button.closest('dialog')?.close();
     else if (e.target === palette || e.target === help) e.target.close();
     else if (e.target instanceof Element && palette.contains(e.target) && e.target.closest('[role=option]') && palette.open) palette.close();
-    else if (e.target instanceof Element && e.target.closest('.skip-link')) {
-      e.preventDefault();
-      document.getElementById('content')?.focus();
-    }
   };
   document.addEventListener('click', clicks);
+  const root = document.documentElement;
+  root.dataset.keys = '';
+  if ('wanted' in root.dataset) { delete root.dataset.wanted; open(palette); }
   return {
     help: () => open(help),
     copy: () => navigator.clipboard?.writeText(location.href).catch(() => { }),
