@@ -266,7 +266,7 @@ public sealed class FactorizationTests
         using var factors = method.Fit(rows, new FactorizationOptions { Components = 12, Seed = 3, Parameters = new Dictionary<string, double> { ["restarts"] = 20 } });
         var codes = factors.Encode(rows);
         Assert.Equal(12, factors.Components);
-        Assert.All(codes.sum(0).data<double>().ToArray(), size => Assert.Equal(5, size));
+        Assert.All(codes.sum([0L]).data<double>().ToArray(), size => Assert.Equal(5, size));
     }
 
     [Theory]
