@@ -106,8 +106,10 @@ public sealed partial class ConceptMap : IAsyncDisposable
     public void Open(int concept) => Navigation.NavigateTo(PageUrls.Concept(AnalysisId, concept));
 
     /// <summary>Called by the browser with the concepts inside the lasso, as little-endian int32; null when cleared.</summary>
+    /// <param name="concepts">Identifiers.</param>
+    /// <param name="outline">The lasso's outline, which the strategic cluster graph keeps in its address; not used here.</param>
     [JSInvokable]
-    public async Task Selected(IJSStreamReference? concepts)
+    public async Task Selected(IJSStreamReference? concepts, string? outline)
     {
         IReadOnlyList<int> selected = [];
         if (concepts is not null)
