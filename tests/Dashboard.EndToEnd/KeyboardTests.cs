@@ -18,7 +18,8 @@ public sealed class KeyboardTests(Stage stage)
         await using var visitor = await stage.VisitorAsync();
         var page = visitor.Page;
         var palette = page.GetByRole(AriaRole.Dialog, new() { Name = "Search everything" });
-        await visitor.GoAsync(PageUrls.Home);
+        // What belongs to the atlas that is looked at comes first; other tests make further atlases of the same images.
+        await visitor.GoAsync(PageUrls.Outliers(sample.Id));
 
         // To a class by its name, from anywhere; Enter waits for what was typed last.
         await page.Keyboard.PressAsync("Control+k");
@@ -122,7 +123,8 @@ public sealed class KeyboardTests(Stage stage)
                 () => {
                   const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
                   const ring = (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== 'none';
-                  return ring && r.width > 0 && r.height > 0 ? '' : e.outerHTML.slice(0, 160);
+                  // The heading is given the focus after a navigation, for screen readers; Tab does not stop there.
+                  return e.tagName === 'H1' || ring && r.width > 0 && r.height > 0 ? '' : e.outerHTML.slice(0, 160);
                 }
                 """);
             if (stop.Length > 0)

@@ -3,6 +3,20 @@
 (() => {
   let library;
   const there = element => typeof element !== 'string' || document.getElementById(element) !== null;
+
+  // A drawing that goes on after its page was left finds nothing of what it had laid out: that is no fault to report.
+  const left = element => {
+    const found = typeof element === 'string' ? document.getElementById(element) : element;
+    return !found?.isConnected || !found._fullLayout;
+  };
+  const draw = (original, element, rest) => {
+    const drawing = original(element, ...rest);
+    return drawing?.catch?.(fault => {
+      if (!left(element)) {
+        throw fault;
+      }
+    }) ?? drawing;
+  };
   Object.defineProperty(window, 'Plotly', {
     configurable: true,
     get: () => library,
@@ -12,7 +26,7 @@
         const original = value?.[name];
         if (typeof original === 'function') {
           try {
-            value[name] = (element, ...rest) => there(element) ? original(element, ...rest) : Promise.resolve();
+            value[name] = (element, ...rest) => there(element) ? draw(original, element, rest) : Promise.resolve();
           } catch {
             // A frozen library keeps its own behaviour.
           }
