@@ -102,7 +102,8 @@ internal static class AnalysisBenchmarks
 
     private static double Child(string dataset, string network, BenchmarkOptions options)
     {
-        List<string> arguments = ["analyze", "--dataset", dataset, "--network", network, "--json"];
+        // One run: what several in a row keep is another question.
+        List<string> arguments = ["analyze", "--dataset", dataset, "--network", network, "--runs", "1", "--json"];
         if (options.Threads > 0)
         {
             arguments.AddRange(["--threads", options.Threads.ToString(CultureInfo.InvariantCulture)]);

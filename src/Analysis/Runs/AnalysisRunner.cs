@@ -54,6 +54,7 @@ public sealed class AnalysisRunner(string storeFolder, Func<INetwork, INetwork>?
     /// <exception cref="OperationCanceledException">Cancelled; what is done is kept.</exception>
     public Manifest Run(AnalysisRequest request, string resultFolder, IRunObserver observer, CancellationToken cancellation)
     {
+        using var trims = NativeHeap.TrimRegularly();
         var reporter = new RunReporter(observer, StagesOf(request));
         reporter.Begin("scan", 0);
         using var plan = RunPlan.Create(request, instrument: instrument);

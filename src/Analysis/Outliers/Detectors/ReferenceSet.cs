@@ -13,7 +13,7 @@ internal sealed class ReferenceSet
     /// <summary>Largest number of references of a comparison.</summary>
     public const int Largest = 4000;
 
-    private const int QueryBlock = 8192;
+    private const int QueryBlock = 2048;
 
     private readonly Dictionary<string, int> _position;
     private readonly IReadOnlyList<string> _hash;

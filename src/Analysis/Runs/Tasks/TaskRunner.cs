@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Analysis.Numerics;
 
 namespace Analysis.Runs.Tasks;
 
@@ -44,6 +45,7 @@ public static class TaskRunner
             throw AtomicFile.Explain(folder, failure);
         }
 
+        using var trims = NativeHeap.TrimRegularly();
         using var context = new TaskContext(request, storeFolder, resultFolder, cancellation);
         CheckUnchanged(context);
         task.Run(context, parameters, folder, observer, cancellation);
