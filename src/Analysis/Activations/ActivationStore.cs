@@ -108,6 +108,22 @@ public sealed class ActivationStore : IDisposable
         return result;
     }
 
+    /// <summary>Any rows, in the given order, in one array. Half precision is widened.</summary>
+    /// <param name="name">Tensor, float16 or float32.</param>
+    /// <param name="rows">Rows.</param>
+    public float[] GatherSingle(string name, ReadOnlySpan<int> rows)
+    {
+        if (_tensors[name].Type != ElementType.Float16)
+        {
+            return Gather<float>(name, rows);
+        }
+
+        var half = Gather<Half>(name, rows);
+        var result = GC.AllocateUninitializedArray<float>(half.Length);
+        System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(half, result);
+        return result;
+    }
+
     /// <summary>Any rows as a float32 tensor on the CPU, shape (rows.Length, row shape…). Half precision is widened.</summary>
     public Tensor GatherTensor(string name, ReadOnlySpan<int> rows)
     {

@@ -36,9 +36,9 @@ public enum OutlierKind
 /// <param name="Channels">Channels C.</param>
 /// <param name="Grid">Cells per side G.</param>
 /// <param name="Read">
-/// Reads rows (ascending indices into the samples) as count×C×G×G float32 on the CPU; the tensor belongs to the caller.
+/// Reads rows (ascending indices into the samples) as count·C·G·G values, row by row.
 /// </param>
-public sealed record GridFeature(string Layer, int Channels, int Grid, Func<int[], Tensor> Read);
+public sealed record GridFeature(string Layer, int Channels, int Grid, Func<int[], float[]> Read);
 
 /// <summary>Everything the detectors look at. Rows are samples in the order of the result folder. Nothing is owned.</summary>
 public sealed record OutlierInput

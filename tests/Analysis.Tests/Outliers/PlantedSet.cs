@@ -103,7 +103,8 @@ internal sealed class PlantedSet
         {
             using var index = tensor(rows.Select(r => (long)r).ToArray());
             using var chosen = values.index_select(0, index);
-            return chosen.to(ScalarType.Float32, copy: true);
+            using var single = chosen.to(ScalarType.Float32, copy: true);
+            return single.data<float>().ToArray();
         });
 
     /// <summary>Area under the ROC curve of the score: one kind (None: all planted) against the clean samples.</summary>

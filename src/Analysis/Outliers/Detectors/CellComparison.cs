@@ -196,12 +196,7 @@ internal sealed class CellComparison(OutlierInput input, ReferenceSet references
         /// <summary>Standardised rows, cells×rows×channels; what is not finite counts as 0 before.</summary>
         public float[] Read(int[] rows)
         {
-            float[] source;
-            using (var values = grid.Read(rows))
-            {
-                source = HostMemory.ToArray<float>(values);
-            }
-
+            var source = grid.Read(rows);
             var width = _cells * Channels;
             var result = GC.AllocateUninitializedArray<float>(rows.Length * width);
             Parallel.For(0, (rows.Length + 31) / 32, new ParallelOptions { MaxDegreeOfParallelism = threads }, part =>

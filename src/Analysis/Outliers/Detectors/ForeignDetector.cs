@@ -150,11 +150,10 @@ internal sealed class ForeignDetector
         {
             cancellation.ThrowIfCancellationRequested();
             var count = Math.Min(Part, samples - start);
-            using var values = grid.Read([.. Enumerable.Range(start, count)]);
-            var host = HostMemory.ToArray<float>(values);
+            var values = grid.Read([.. Enumerable.Range(start, count)]);
             for (var i = 0; i < count * grid.Channels; i++)
             {
-                var mean = Vectors.Sum(host.AsSpan(i * cells, cells)) / cells;
+                var mean = Vectors.Sum(values.AsSpan(i * cells, cells)) / cells;
                 means[((long)start * grid.Channels) + i] = float.IsFinite(mean) ? mean : 0;
             }
         }

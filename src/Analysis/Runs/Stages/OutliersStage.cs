@@ -119,7 +119,7 @@ internal static class OutliersStage
                 Pooled = store.GatherTensor("pooled.0", all),
                 Residual = residual,
                 Grids = [.. plan.Extraction.Depths.Select((d, i) => new GridFeature(
-                    d.Layer, (int)store.RowShape($"grid.{i}")[0], d.Grid, rows => store.GatherTensor($"grid.{i}", rows)))],
+                    d.Layer, (int)store.RowShape($"grid.{i}")[0], d.Grid, rows => store.GatherSingle($"grid.{i}", rows)))],
                 PixelStatistics = statistics,
                 PixelStatisticNames = seen ? PixelStatistics.Names : [],
                 ContentHash = [.. store.Gather<byte>("hash", all).Chunk(8).Select(Convert.ToHexStringLower)],
