@@ -9,25 +9,14 @@ using Xunit;
 namespace Dashboard.Client.Tests.Pages;
 
 /// <summary>The page of smallest changes: what is asked for stands in the address, and what came of it in words and pictures.</summary>
-public sealed class BackpropagationPageTests : BunitContext
+public sealed class BackpropagationPageTests : AnalysisPageContext
 {
-    private const string Id = "0123456789ab";
-    private readonly FakeServices _fakes = new();
-    private readonly FakeTasks _tasks = new();
-    private readonly FakeConcepts _concepts = new();
-
     public BackpropagationPageTests()
     {
-        JSInterop.Mode = JSRuntimeMode.Loose;
-        Services.AddDashboardClient();
-        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes)
-            .AddSingleton<ITaskService>(_tasks).AddSingleton<IUserConceptService>(_concepts);
-        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
-        _fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
-        _fakes.Outliers.Add(Samples.Sample(7, cls: 1));
-        _fakes.SampleConcepts = [Samples.Card(3, 0.6, "stripes") with { Id = 23 }];
-        _concepts.Keep("aaaaaaaaaaaa", new ConceptDraft { Name = "paws", Source = "samples", Positives = ["a.png"] });
-        _concepts.Attributes = new AttributesView([new AttributeColumn("colour", "words", 4, [new AttributeValue("red", 2)]), new AttributeColumn("watermark", "yesno", 4, [])], null);
+        Fakes.Outliers.Add(Samples.Sample(7, cls: 1));
+        Fakes.SampleConcepts = [Samples.Card(3, 0.6, "stripes") with { Id = 23 }];
+        Concepts.Keep("aaaaaaaaaaaa", new ConceptDraft { Name = "paws", Source = "samples", Positives = ["a.png"] });
+        Concepts.Attributes = new AttributesView([new AttributeColumn("colour", "words", 4, [new AttributeValue("red", 2)]), new AttributeColumn("watermark", "yesno", 4, [])], null);
     }
 
     [Fact]
@@ -36,7 +25,7 @@ public sealed class BackpropagationPageTests : BunitContext
         var page = Page("?sample=7");
         Assert.Equal(["choose one", "c3 of class 1", "paws", "colour = red", "watermark", "cat", "dog"], page.FindAll("select")[0].QuerySelectorAll("option").Select(o => o.TextContent.Replace("stripes", "c3", StringComparison.Ordinal)));
         Assert.Contains("Which concept?", page.Markup);
-        Assert.Empty(_tasks.Wishes);
+        Assert.Empty(Tasks.Wishes);
         page.FindAll("select")[0].Change("u:aaaaaaaaaaaa");
         Assert.EndsWith("sample=7&concept=u%3Aaaaaaaaaaaaa", Services.GetRequiredService<NavigationManager>().Uri);
     }
@@ -44,18 +33,18 @@ public sealed class BackpropagationPageTests : BunitContext
     [Fact]
     public void What_is_asked_is_what_the_address_says()
     {
-        _tasks.Result = Result();
+        Tasks.Result = Result();
         var page = Page("?concept=a:colour%3Dred&sample=7&others=k:dog&direction=no&way=place&layer=layer2&sparse=true&region=0.5,0.5,0.25,0.25");
         page.FindAll("button").Single(b => b.TextContent == "Find the smallest change").Click();
         Assert.Equal(
             """{"concept":{"name":"colour = red","source":"attribute","attribute":"colour","value":"red"},"others":[{"name":"dog","source":"classes","classes":["dog"]}],"samples":[7],"layer":"layer2","probe":"l1","direction":"no","space":"pixels","l1":1,"l2":0,"totalVariation":1,"concentrations":2,"region":{"left":0.5,"top":0.5,"width":0.25,"height":0.25}}""",
-            _tasks.Wishes.Single());
+            Tasks.Wishes.Single());
     }
 
     [Fact]
     public void The_result_is_told_in_words_shown_in_pictures_and_followed_by_the_slider()
     {
-        _tasks.Result = Result();
+        Tasks.Result = Result();
         var page = Page("?concept=k:dog&sample=7&others=k:cat");
         page.FindAll("button").Single(b => b.TextContent == "Find the smallest change").Click();
         page.WaitForAssertion(() => Assert.Contains("takes the probe of dog from 2% to 91%: 4% of the pixels change, by at most 30% of the range from black to white; and the network now says dog instead of cat. 95% of the change lies inside", page.Find("p.sentence").TextContent));
@@ -79,7 +68,7 @@ public sealed class BackpropagationPageTests : BunitContext
     [Fact]
     public void What_cannot_be_reached_is_said()
     {
-        _tasks.Result = Result().Replace("\"changed\"", "\"unreachable\"", StringComparison.Ordinal);
+        Tasks.Result = Result().Replace("\"changed\"", "\"unreachable\"", StringComparison.Ordinal);
         var page = Page("?concept=k:dog&sample=7");
         page.FindAll("button").Single(b => b.TextContent == "Find the smallest change").Click();
         page.WaitForAssertion(() => Assert.Contains("Not reachable: even without any limit", page.Find("p.sentence").TextContent));
@@ -100,11 +89,7 @@ public sealed class BackpropagationPageTests : BunitContext
         Assert.Equal(code.Length == 0 ? [] : [code, "k:b"], BackpropagationQuery.Codes(BackpropagationQuery.Join(code.Length == 0 ? [] : [code, "k:b"])));
     }
 
-    private IRenderedComponent<BackpropagationPage> Page(string query)
-    {
-        Services.GetRequiredService<NavigationManager>().NavigateTo($"/analyses/{Id}/backpropagation{query}");
-        return Render<BackpropagationPage>(p => p.Add(b => b.Id, Id));
-    }
+    private IRenderedComponent<BackpropagationPage> Page(string query) => Open<BackpropagationPage>("backpropagation" + query);
 
     private static string Result() => System.Text.Json.JsonSerializer.Serialize(
         new BackpropagationView

@@ -11,21 +11,11 @@ using Xunit;
 namespace Dashboard.Client.Tests.Pages;
 
 /// <summary>Defining concepts, tagging for them, and what their probes say.</summary>
-public sealed class ProbePageTests : BunitContext
+public sealed class ProbePageTests : AnalysisPageContext
 {
-    private const string Id = "0123456789ab";
-    private readonly FakeServices _fakes = new();
-    private readonly FakeTasks _tasks = new();
-    private readonly FakeConcepts _concepts = new();
-
     public ProbePageTests()
     {
-        JSInterop.Mode = JSRuntimeMode.Loose;
-        Services.AddDashboardClient();
-        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes)
-            .AddSingleton<ITaskService>(_tasks).AddSingleton<IUserConceptService>(_concepts);
-        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
-        _fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog"), Samples.Class(2, "ox, old")] };
+        Fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog"), Samples.Class(2, "ox, old")] };
     }
 
     [Fact]
@@ -33,13 +23,13 @@ public sealed class ProbePageTests : BunitContext
     {
         var navigation = Navigate($"/analyses/{Id}/probes/new");
         var page = Render<DefinePage>(p => p.Add(d => d.Id, Id));
-        Assert.Null(_concepts.Asked);
+        Assert.Null(Concepts.Asked);
         Assert.True(page.Find("button.primary").HasAttribute("disabled"));
         page.FindAll("fieldset input[type=checkbox]")[2].Change(true);
         Assert.EndsWith("classes=2", navigation.Uri);
         page.FindAll("fieldset input[type=checkbox]")[0].Change(true);
-        page.WaitForAssertion(() => Assert.Equal(["cat", "ox, old"], _concepts.Asked!.Classes));
-        Assert.Equal("classes", _concepts.Asked!.Source);
+        page.WaitForAssertion(() => Assert.Equal(["cat", "ox, old"], Concepts.Asked!.Classes));
+        Assert.Equal("classes", Concepts.Asked!.Source);
 
         // Positives, negatives, and what is kept of each for testing.
         page.WaitForAssertion(() => Assert.Equal(["12", "8", "4", "28", "20", "8"], page.FindAll("[data-testid=draft-counts] td.right").Select(c => c.TextContent)));
@@ -47,14 +37,14 @@ public sealed class ProbePageTests : BunitContext
 
         page.Find("[data-testid=concept-name]").Input("cattle");
         page.Find("form.keep").Submit();
-        Assert.Equal("cattle", _concepts.Kept.Single().Name);
+        Assert.Equal("cattle", Concepts.Kept.Single().Name);
         Assert.EndsWith($"/analyses/{Id}/probes/000000000001", navigation.Uri);
     }
 
     [Fact]
     public void A_one_sided_definition_says_why_and_cannot_be_kept()
     {
-        _concepts.Preview = new ConceptPreview { Positives = 40, Known = 40, Problem = "Every image lies in the chosen classes. Leave at least one class out." };
+        Concepts.Preview = new ConceptPreview { Positives = 40, Known = 40, Problem = "Every image lies in the chosen classes. Leave at least one class out." };
         Navigate($"/analyses/{Id}/probes/new?classes=0,1,2");
         var page = Render<DefinePage>(p => p.Add(d => d.Id, Id));
         page.WaitForAssertion(() => Assert.Equal("Every image lies in the chosen classes. Leave at least one class out.", page.Find("[data-testid=one-sided]").TextContent));
@@ -64,15 +54,15 @@ public sealed class ProbePageTests : BunitContext
     [Fact]
     public void A_column_of_words_needs_its_value_and_one_of_numbers_none()
     {
-        _concepts.Attributes = new AttributesView([new("texture", "words", 40, [new("striped", 20), new("dotted", 20)]), new("size", "numbers", 40, [])], null);
+        Concepts.Attributes = new AttributesView([new("texture", "words", 40, [new("striped", 20), new("dotted", 20)]), new("size", "numbers", 40, [])], null);
         var navigation = Navigate($"/analyses/{Id}/probes/new?from=attribute");
         var page = Render<DefinePage>(p => p.Add(d => d.Id, Id));
         page.WaitForElement("select.field").Change("texture");
         Assert.EndsWith("from=attribute&attribute=texture", navigation.Uri);
         page.WaitForElement("input[type=radio]").Change(true);
-        page.WaitForAssertion(() => Assert.Equal(("texture", "striped"), (_concepts.Asked!.Attribute, _concepts.Asked.Value)));
+        page.WaitForAssertion(() => Assert.Equal(("texture", "striped"), (Concepts.Asked!.Attribute, Concepts.Asked.Value)));
         page.Find("select.field").Change("size");
-        page.WaitForAssertion(() => Assert.Equal(("size", null), (_concepts.Asked!.Attribute, _concepts.Asked.Value)));
+        page.WaitForAssertion(() => Assert.Equal(("size", null), (Concepts.Asked!.Attribute, Concepts.Asked.Value)));
         Assert.Empty(page.FindAll("input[type=radio]"));
     }
 
@@ -117,28 +107,28 @@ public sealed class ProbePageTests : BunitContext
     [Fact]
     public void Tags_become_the_definition_by_their_paths()
     {
-        _fakes.Outliers.AddRange([Samples.Sample(3), Samples.Sample(4), Samples.Sample(5)]);
+        Fakes.Outliers.AddRange([Samples.Sample(3), Samples.Sample(4), Samples.Sample(5)]);
         var basket = Services.GetRequiredService<TagBasket>();
         basket.Toggle(Id, 3, true);
         basket.Toggle(Id, 4, false);
         basket.Set(Id, 5, new SampleTag(true, new TagPlace(0.5, 0.5, 0.25, 0.25)));
         Navigate($"/analyses/{Id}/probes/new?from=samples");
         var page = Render<DefinePage>(p => p.Add(d => d.Id, Id));
-        page.WaitForAssertion(() => Assert.Equal(["a/3.png", "a/5.png"], _concepts.Asked!.Positives));
-        Assert.Equal(["a/4.png"], _concepts.Asked!.Negatives);
+        page.WaitForAssertion(() => Assert.Equal(["a/3.png", "a/5.png"], Concepts.Asked!.Positives));
+        Assert.Equal(["a/4.png"], Concepts.Asked!.Negatives);
         Navigate($"/analyses/{Id}/probes/new?from=region");
-        page.WaitForAssertion(() => Assert.Equal([new DraftRegion("a/5.png", 0.5, 0.5, 0.25, 0.25)], _concepts.Asked!.Regions));
-        Assert.Empty(_concepts.Asked!.Positives);
+        page.WaitForAssertion(() => Assert.Equal([new DraftRegion("a/5.png", 0.5, 0.5, 0.25, 0.25)], Concepts.Asked!.Regions));
+        Assert.Empty(Concepts.Asked!.Positives);
     }
 
     [Fact]
     public void A_trained_probe_says_where_the_concept_is_and_all_concepts_stand_against_all_layers()
     {
         var draft = new ConceptDraft { Name = "stripes", Source = "classes", Classes = ["cat"] };
-        _concepts.Keep("00000000000a", draft);
-        _concepts.Keep("00000000000b", draft with { Name = "never probed", Classes = ["dog"] });
+        Concepts.Keep("00000000000a", draft);
+        Concepts.Keep("00000000000b", draft with { Name = "never probed", Classes = ["dog"] });
         var wish = TaskServiceExtensions.ToParameters(new { concept = draft })!.Value.GetRawText();
-        _tasks.Store(ProbeView.TaskKind, wish, Result(readable: true));
+        Tasks.Store(ProbeView.TaskKind, wish, Result(readable: true));
 
         var list = Render<ProbesPage>(p => p.Add(d => d.Id, Id));
         list.WaitForAssertion(() => Assert.Contains("1 of 1 probed concept can be read", list.Find(".sentence").TextContent));
@@ -161,21 +151,21 @@ public sealed class ProbePageTests : BunitContext
     public void A_probe_that_reads_nothing_is_not_sold_as_one()
     {
         var draft = new ConceptDraft { Name = "noise", Source = "classes", Classes = ["cat"] };
-        _concepts.Keep("00000000000a", draft);
-        _tasks.Result = Result(readable: false);
+        Concepts.Keep("00000000000a", draft);
+        Tasks.Result = Result(readable: false);
         var page = Render<ProbePage>(p => p.Add(d => d.Id, Id).Add(d => d.ConceptId, "00000000000a"));
         page.WaitForAssertion(() => Assert.Contains("Train its probe", page.Markup));
         page.FindAll("button").Single(b => b.TextContent == "Train its probe").Click();
         page.WaitForAssertion(() => Assert.StartsWith("No layer tells “noise” apart better than chance", page.Find("[data-testid=location]").TextContent));
-        using var wish = JsonDocument.Parse(_tasks.Wishes.Single());
+        using var wish = JsonDocument.Parse(Tasks.Wishes.Single());
         Assert.Equal("noise", wish.RootElement.GetProperty("concept").GetProperty("name").GetString());
         Assert.Empty(page.FindAll(".badge.good"));
 
         // Deleting asks once more.
         page.FindAll("button").Single(b => b.TextContent.Trim() == "Delete").Click();
-        Assert.Single(_concepts.Kept);
+        Assert.Single(Concepts.Kept);
         page.FindAll("button").Single(b => b.TextContent == "Delete").Click();
-        Assert.Empty(_concepts.Kept);
+        Assert.Empty(Concepts.Kept);
         Assert.EndsWith($"/analyses/{Id}/probes", Services.GetRequiredService<NavigationManager>().Uri);
     }
 

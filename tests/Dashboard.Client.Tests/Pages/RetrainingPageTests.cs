@@ -9,10 +9,8 @@ using Xunit;
 namespace Dashboard.Client.Tests.Pages;
 
 /// <summary>Remove and retrain: the plan with its cost, and the findings.</summary>
-public sealed class RetrainingPageTests : BunitContext
+public sealed class RetrainingPageTests : AnalysisPageContext
 {
-    private const string Id = "0123456789ab";
-
     private const string Cost =
         """{"formatVersion":1,"architecture":"cifar_resnet8","recipe":{"epochs":12},"cost":{"secondsPerImage":0.002,"training":1000,"trainingPositives":34,"heldOut":400,"heldOutPositives":14,"parameters":75000,"layers":["layer1","layer3"]}}""";
 
@@ -29,52 +27,38 @@ public sealed class RetrainingPageTests : BunitContext
           "verdict":["Read best at layer3.","Without the top 5% it falls: these images taught it."],"notes":["Only 14 held-out images show the concept."]}}
         """;
 
-    private readonly FakeServices _fakes = new();
-    private readonly FakeTasks _tasks = new();
-    private readonly FakeConcepts _concepts = new();
-
-    public RetrainingPageTests()
-    {
-        JSInterop.Mode = JSRuntimeMode.Loose;
-        Services.AddDashboardClient();
-        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes)
-            .AddSingleton<ITaskService>(_tasks).AddSingleton<IUserConceptService>(_concepts);
-        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
-        _fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
-    }
-
     [Fact]
     public void Without_a_concept_one_is_asked_for()
     {
         var page = Open("");
         Assert.Equal("Which concept?", page.Find(".empty h2").TextContent);
-        Assert.Empty(_tasks.Wishes);
+        Assert.Empty(Tasks.Wishes);
         Assert.Equal(["", "k:cat", "k:dog"], page.FindAll("select option").Select(o => o.GetAttribute("value")).Where(v => v is null or "" || v.StartsWith("k:", StringComparison.Ordinal)));
     }
 
     [Fact]
     public void The_cost_is_measured_before_anything_starts_and_follows_the_wish()
     {
-        _tasks.Result = Cost;
+        Tasks.Result = Cost;
         var page = Open("?concept=k:cat");
         Assert.DoesNotContain(page.FindAll("button"), b => b.TextContent.StartsWith("Start", StringComparison.Ordinal));
         page.FindAll("button").Single(b => b.TextContent == "Measure what it costs").Click();
         page.WaitForAssertion(() => Assert.Contains("15 networks × 12 epochs × 2.0 s an epoch", page.Find("[data-testid=cost]").TextContent));
-        Assert.Equal("""{"concept":{"name":"cat","source":"classes","classes":["cat"]},"measure":true}""", _tasks.Wishes.Single());
+        Assert.Equal("""{"concept":{"name":"cat","source":"classes","classes":["cat"]},"measure":true}""", Tasks.Wishes.Single());
 
         // 3 networks on 1,000 images and 4 × 3 on 950, 12 epochs, 2 ms each.
         page.WaitForAssertion(() => Assert.Contains(page.FindAll("button"), b => b.TextContent == "Start (5 min 46 s)"));
         page.FindAll("input[type=checkbox]")[2].Change(false);
         Assert.EndsWith("sets=top%2Crandom%2Clabelled", Services.GetRequiredService<NavigationManager>().Uri);
         page.WaitForAssertion(() => Assert.Contains("12 networks", page.Find("[data-testid=cost]").TextContent));
-        Assert.Single(_tasks.Wishes);
+        Assert.Single(Tasks.Wishes);
     }
 
     [Fact]
     public void Findings_are_shown_in_words_and_by_layer()
     {
-        _tasks.Store("retrain", """{"concept":{"name":"cat","source":"classes","classes":["cat"]},"measure":true}""", Cost);
-        _tasks.Store("retrain", """{"concept":{"name":"cat","source":"classes","classes":["cat"]},"ranking":"attribution","sets":["top","random","bottom","labelled"],"shares":[0.05],"networks":3,"epochs":12}""", Findings);
+        Tasks.Store("retrain", """{"concept":{"name":"cat","source":"classes","classes":["cat"]},"measure":true}""", Cost);
+        Tasks.Store("retrain", """{"concept":{"name":"cat","source":"classes","classes":["cat"]},"ranking":"attribution","sets":["top","random","bottom","labelled"],"shares":[0.05],"networks":3,"epochs":12}""", Findings);
         var page = Open("?concept=k:cat");
         page.WaitForAssertion(() => Assert.Equal("Read best at layer3.", page.FindAll(".verdict").Single().TextContent));
         Assert.Equal("Without the top 5% it falls: these images taught it.", page.Find(".sentence").TextContent);
@@ -106,9 +90,5 @@ public sealed class RetrainingPageTests : BunitContext
         Assert.Null(RetrainView.Parse("[]"));
     }
 
-    private IRenderedComponent<RetrainingPage> Open(string query)
-    {
-        Services.GetRequiredService<NavigationManager>().NavigateTo($"/analyses/{Id}/retraining{query}");
-        return Render<RetrainingPage>(p => p.Add(r => r.Id, Id));
-    }
+    private IRenderedComponent<RetrainingPage> Open(string query) => Open<RetrainingPage>("retraining" + query);
 }

@@ -9,22 +9,11 @@ using Xunit;
 namespace Dashboard.Client.Tests.Pages;
 
 /// <summary>The page of training images: the address says what is asked, words and pictures what came of it.</summary>
-public sealed class TrainingImagesPageTests : BunitContext
+public sealed class TrainingImagesPageTests : AnalysisPageContext
 {
-    private const string Id = "0123456789ab";
-    private readonly FakeServices _fakes = new();
-    private readonly FakeTasks _tasks = new();
-    private readonly FakeConcepts _concepts = new();
-
     public TrainingImagesPageTests()
     {
-        JSInterop.Mode = JSRuntimeMode.Loose;
-        Services.AddDashboardClient();
-        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes)
-            .AddSingleton<ITaskService>(_tasks).AddSingleton<IUserConceptService>(_concepts);
-        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
-        _fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
-        _concepts.Keep("aaaaaaaaaaaa", new ConceptDraft { Name = "paws", Source = "samples", Positives = ["a.png"] });
+        Concepts.Keep("aaaaaaaaaaaa", new ConceptDraft { Name = "paws", Source = "samples", Positives = ["a.png"] });
     }
 
     [Fact]
@@ -35,24 +24,24 @@ public sealed class TrainingImagesPageTests : BunitContext
         Assert.Equal(["choose one", "paws", "cat", "dog"], page.FindAll("select")[1].QuerySelectorAll("option").Select(o => o.TextContent));
         page.FindAll("select")[1].Change("u:aaaaaaaaaaaa");
         Assert.EndsWith("of=u%3Aaaaaaaaaaaaa", Services.GetRequiredService<NavigationManager>().Uri);
-        Assert.Empty(_tasks.Wishes);
+        Assert.Empty(Tasks.Wishes);
     }
 
     [Fact]
     public void What_is_asked_is_what_the_address_says()
     {
-        _tasks.Result = Result();
+        Tasks.Result = Result();
         var page = Page("?target=class&of=1&dataset=/data/train&projection=factorised&dimensions=1024&networks=/n/a.pth%0A/n/b.pth");
         page.FindAll("button").Single(b => b.TextContent == "Find the training images").Click();
         Assert.Equal(
             """{"target":"class","concept":null,"class":1,"sample":null,"variant":"representation","dataset":"/data/train","networks":["/n/a.pth","/n/b.pth"],"projection":"factorised","dimensions":1024,"layer":null}""",
-            _tasks.Wishes.Single());
+            Tasks.Wishes.Single());
     }
 
     [Fact]
     public void The_result_is_told_in_words_and_pictures()
     {
-        _tasks.Result = Result();
+        Tasks.Result = Result();
         var page = Page("?target=concept&of=k:dog");
         page.FindAll("button").Single(b => b.TextContent == "Find the training images").Click();
         page.WaitForAssertion(() => Assert.Contains("Of the 5 training images with the highest scores, 80% are of dog, which has 10% of all. Concentrated: the scores are spread as if 4 images carried them alike", page.Find("p.sentence").TextContent));
@@ -90,9 +79,5 @@ public sealed class TrainingImagesPageTests : BunitContext
         },
         System.Text.Json.JsonSerializerOptions.Web);
 
-    private IRenderedComponent<TrainingImagesPage> Page(string query)
-    {
-        Services.GetRequiredService<NavigationManager>().NavigateTo($"/analyses/{Id}/training-images{query}");
-        return Render<TrainingImagesPage>(p => p.Add(c => c.Id, Id));
-    }
+    private IRenderedComponent<TrainingImagesPage> Page(string query) => Open<TrainingImagesPage>("training-images" + query);
 }
