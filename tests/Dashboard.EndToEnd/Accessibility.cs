@@ -1,8 +1,6 @@
 using System.Text;
 using Deque.AxeCore.Commons;
 using Deque.AxeCore.Playwright;
-using Microsoft.Playwright;
-using Xunit;
 
 namespace Dashboard.EndToEnd;
 

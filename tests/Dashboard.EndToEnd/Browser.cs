@@ -1,6 +1,3 @@
-using Microsoft.Playwright;
-using Xunit;
-
 [assembly: AssemblyFixture(typeof(Dashboard.EndToEnd.Stage))]
 [assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 [assembly: TestCollectionOrderer(typeof(Dashboard.EndToEnd.FirstStartFirst))]

@@ -1,10 +1,3 @@
-using System.Text.RegularExpressions;
-using Dashboard.Client.Contracts;
-using Dashboard.Client.Urls;
-using Microsoft.Playwright;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
-
 namespace Dashboard.EndToEnd;
 
 /// <summary>Comparisons in the browser, computed by the engine.</summary>

@@ -1,7 +1,4 @@
-using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Components;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
 
 namespace Dashboard.EndToEnd;
 

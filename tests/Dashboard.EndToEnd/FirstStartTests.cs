@@ -1,9 +1,3 @@
-using System.Text.RegularExpressions;
-using Dashboard.Client.Contracts;
-using Microsoft.Playwright;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
-
 namespace Dashboard.EndToEnd;
 
 /// <summary>A newcomer's first minutes.</summary>

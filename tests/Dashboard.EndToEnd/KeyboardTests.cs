@@ -1,10 +1,3 @@
-using System.Text.RegularExpressions;
-using Dashboard.Client.Contracts;
-using Dashboard.Client.Urls;
-using Microsoft.Playwright;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
-
 namespace Dashboard.EndToEnd;
 
 /// <summary>The site without a mouse.</summary>
@@ -109,6 +102,44 @@ public sealed class KeyboardTests(Stage stage)
         await Expect(page.GetByPlaceholder("Search classes, concepts, labels")).ToBeFocusedAsync();
         await page.Keyboard.TypeAsync("st/?");
         await Expect(page.GetByPlaceholder("Search classes, concepts, labels")).ToHaveValueAsync("st/?");
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task The_keyboard_alone_opens_a_class_and_judges_outliers()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Atlas(sample.Id));
+        var tile = page.Locator(".class-row .tile .cover").First;
+        await tile.WaitForAsync();
+        Assert.Empty(await TabToAsync(page, tile));
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex("/classes/[0-9]+$"));
+        await Expect(page.Locator(".concepts .concept").First).ToBeVisibleAsync();
+
+        // Outliers: arrows move, f says fine and moves on, u takes it back and returns.
+        await visitor.GoAsync(PageUrls.Outliers(sample.Id));
+        var tiles = page.Locator(".outlier-tile");
+        await tiles.First.WaitForAsync();
+        var first = (await tiles.Nth(0).GetAttributeAsync("data-row"))!;
+        var second = (await tiles.Nth(1).GetAttributeAsync("data-row"))!;
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(tiles.Nth(0)).ToBeFocusedAsync();
+        await Expect(tiles.Nth(0)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(tiles.Nth(1)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("ArrowLeft");
+        await Expect(tiles.Nth(0)).ToHaveAttributeAsync("aria-current", "true");
+        await page.Keyboard.PressAsync("f");
+        await Expect(page.Locator($".outlier-tile[data-row='{first}'] .verdict")).ToHaveTextAsync("Fine");
+        await Expect(page.Locator($".outlier-tile[data-row='{second}']")).ToHaveAttributeAsync("aria-current", "true");
+        Assert.Equal("fine", (await stage.Site.GetAsync<SampleView>($"/api/analyses/{sample.Id}/samples/{first}")).Sample.Verdict);
+        await page.Keyboard.PressAsync("u");
+        await Expect(page.Locator($".outlier-tile[data-row='{first}'] .verdict")).ToHaveCountAsync(0);
+        await Expect(page.Locator($".outlier-tile[data-row='{first}']")).ToHaveAttributeAsync("aria-current", "true");
+        Assert.Null((await stage.Site.GetAsync<SampleView>($"/api/analyses/{sample.Id}/samples/{first}")).Sample.Verdict);
         visitor.AssertNoFault();
     }
 

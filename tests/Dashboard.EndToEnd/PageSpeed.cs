@@ -1,10 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Dashboard.Client.Contracts;
-using Dashboard.Client.Urls;
-using Microsoft.Playwright;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
 
 namespace Dashboard.EndToEnd;
 

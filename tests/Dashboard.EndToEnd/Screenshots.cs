@@ -1,10 +1,5 @@
 using System.Net.Http.Json;
-using Dashboard.Client.Contracts;
-using Dashboard.Client.Urls;
-using Microsoft.Playwright;
 using NetVips;
-using Xunit;
-using static Microsoft.Playwright.Assertions;
 
 namespace Dashboard.EndToEnd;
 

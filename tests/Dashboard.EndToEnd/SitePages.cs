@@ -1,6 +1,3 @@
-using Dashboard.Client.Contracts;
-using Dashboard.Client.Urls;
-
 namespace Dashboard.EndToEnd;
 
 /// <summary>A page in a state worth looking at.</summary>
