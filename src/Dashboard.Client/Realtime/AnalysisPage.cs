@@ -1,5 +1,6 @@
 using Dashboard.Client.Contracts;
 using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace Dashboard.Client.Realtime;
 
@@ -11,6 +12,8 @@ namespace Dashboard.Client.Realtime;
 public abstract class AnalysisPage<TView> : LiveComponent
     where TView : class, IAnalysisView
 {
+    // The address, and those that the browser was asked for and has not answered yet.
+    private readonly List<string> _addresses = [];
     private string? _read;
     private int _reading;
 
@@ -97,7 +100,30 @@ public abstract class AnalysisPage<TView> : LiveComponent
         }
     }
 
-    /// <summary>Changes the selection in the address without leaving the page; null removes a value.</summary>
-    protected void Select(params (string Name, object? Value)[] changes) =>
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(changes.ToDictionary(c => c.Name, c => c.Value)), replace: true);
+    /// <summary>
+    /// Changes the selection in the address without leaving the page; null removes a value. The address changes only when the
+    /// browser has answered: changes that follow each other faster build on the one before.
+    /// </summary>
+    protected void Select(params (string Name, object? Value)[] changes)
+    {
+        var latest = LatestAddress();
+        if (latest == Navigation.Uri)
+        {
+            _addresses.Clear();
+            _addresses.Add(latest);
+        }
+
+        _addresses.Add(Navigation.GetUriWithQueryParameters(latest, changes.ToDictionary(c => c.Name, c => c.Value)));
+        Navigation.NavigateTo(_addresses[^1], replace: true);
+    }
+
+    /// <summary>A value of the address that <see cref="Select"/> asked for last: what a switch of many has to begin from. Null for none.</summary>
+    protected string? Selected(string name) =>
+        QueryHelpers.ParseQuery(new Uri(LatestAddress()).Query).TryGetValue(name, out var value) ? value.ToString() : null;
+
+    private string LatestAddress()
+    {
+        var at = _addresses.IndexOf(Navigation.Uri);
+        return at < 0 ? Navigation.Uri : _addresses[^1];
+    }
 }

@@ -113,31 +113,6 @@ public sealed record BackpropagationQuery
             : new { concept, others, samples = Samples, layer = Layer, probe = Sparse ? "l1" : "l2", direction = Direction, space = Way.Space, l1 = Way.L1, l2 = Way.L2, totalVariation = Way.TotalVariation, concentrations = Way.Concentrations, region = Region };
     }
 
-    /// <summary>The definition of a code that says everything itself; null for a concept that a person defined, and for what is no code.</summary>
-    public static object? Definition(string code)
-    {
-        if (code.Length < 2)
-        {
-            return null;
-        }
-
-        var rest = code[1..];
-        switch (code[0])
-        {
-            case 'c' or 'n' when int.TryParse(rest, NumberStyles.None, CultureInfo.InvariantCulture, out var unit):
-                return new { name = code[0] == 'c' ? $"concept {rest}" : $"neuron {rest}", source = code[0] == 'c' ? "concept" : "neuron", unit };
-            case 'k' when rest.Length > 1 && rest[0] == ':':
-                return new { name = rest[1..], source = "classes", classes = new[] { rest[1..] } };
-            case 'a' when rest.Length > 1 && rest[0] == ':':
-                var equals = rest.IndexOf('=', StringComparison.Ordinal);
-                return equals > 1
-                    ? new { name = $"{rest[1..equals]} = {rest[(equals + 1)..]}", source = "attribute", attribute = rest[1..equals], value = (string?)rest[(equals + 1)..] }
-                    : new { name = rest[1..], source = "attribute", attribute = rest[1..], value = (string?)null };
-            default:
-                return null;
-        }
-    }
-
     /// <summary>Codes, separated by commas; a comma inside a name is written twice.</summary>
     public static IReadOnlyList<string> Codes(string? text) =>
         [.. (text ?? "").Replace(",,", "\u0001", StringComparison.Ordinal).Split(',', StringSplitOptions.RemoveEmptyEntries).Select(c => c.Replace('\u0001', ','))];
@@ -166,10 +141,3 @@ public sealed record BackpropagationQuery
 /// <param name="TotalVariation">Weight of the total variation.</param>
 /// <param name="Concentrations">Times that the search is done again with changes elsewhere made dearer.</param>
 public sealed record ChangeWay(string Value, string Title, string Why, string Space, double L1, double L2, double TotalVariation, int Concentrations = 0);
-
-/// <summary>A concept that can be chosen.</summary>
-/// <param name="Code">As in the address.</param>
-/// <param name="Name">Name.</param>
-/// <param name="Group">Where it stands in a list.</param>
-/// <param name="Definition">What tasks take.</param>
-public sealed record ConceptChoice(string Code, string Name, string Group, object Definition);

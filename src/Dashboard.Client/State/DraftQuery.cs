@@ -32,15 +32,18 @@ public sealed record DraftQuery(string From, IReadOnlyList<int> Classes, string?
     /// <summary>From the address; what is not possible becomes the default.</summary>
     public static DraftQuery Of(string? from, string? classes, string? attribute, string? value, int? unit, double? percent) => new(
         Sources.Any(s => s.Value == from) ? from! : "classes",
-        [.. (classes ?? "").Split(',').Select(c => int.TryParse(c, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : -1).Where(c => c >= 0).Distinct().Order()],
+        Indices(classes),
         string.IsNullOrEmpty(attribute) ? null : attribute,
         string.IsNullOrEmpty(value) ? null : value,
         unit,
         percent is > 0 and <= 50 ? percent.Value : DefaultPercent);
 
-    /// <summary>The classes with one added or taken away, as in the address; null for none.</summary>
-    public string? Toggle(int index) =>
-        (Classes.Contains(index) ? Classes.Where(c => c != index) : Classes.Append(index).Order()).ToList() is { Count: > 0 } chosen ? string.Join(',', chosen) : null;
+    /// <summary>The classes of an address with one added or taken away; null for none.</summary>
+    public static string? Toggle(string? classes, int index)
+    {
+        var before = Indices(classes);
+        return (before.Contains(index) ? before.Where(c => c != index) : before.Append(index).Order()).ToList() is { Count: > 0 } chosen ? string.Join(',', chosen) : null;
+    }
 
     /// <summary>True where enough is said to ask which images are meant.</summary>
     public bool IsSaid(IReadOnlyList<SampleTile> tagged) => From switch
@@ -89,4 +92,7 @@ public sealed record DraftQuery(string From, IReadOnlyList<int> Classes, string?
     };
 
     private static string Join(IReadOnlyList<string> names) => string.Join(", ", names.Take(4)) + (names.Count > 4 ? ", …" : "");
+
+    private static IReadOnlyList<int> Indices(string? classes) =>
+        [.. (classes ?? "").Split(',').Select(c => int.TryParse(c, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : -1).Where(c => c >= 0).Distinct().Order()];
 }

@@ -85,7 +85,7 @@ public sealed class BackpropagationPageTests : AnalysisPageContext
     [InlineData("", false)]
     public void Codes_say_what_they_mean(string code, bool known)
     {
-        Assert.Equal(known, BackpropagationQuery.Definition(code) is not null);
+        Assert.Equal(known, ConceptChoice.DefinitionOf(code) is not null);
         Assert.Equal(code.Length == 0 ? [] : [code, "k:b"], BackpropagationQuery.Codes(BackpropagationQuery.Join(code.Length == 0 ? [] : [code, "k:b"])));
     }
 

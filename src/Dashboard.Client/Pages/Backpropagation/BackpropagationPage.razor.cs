@@ -9,7 +9,6 @@ namespace Dashboard.Client.Pages.Backpropagation;
 public sealed partial class BackpropagationPage
 {
     private const int Offered = 36;
-    private const int AttributeValues = 20;
 
     private BackpropagationQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
@@ -85,7 +84,8 @@ public sealed partial class BackpropagationPage
         var query = Read();
         if (_choicesFor != $"{Concept}/{Sample}")
         {
-            _choices = await ChoicesAsync(view, query, cancellation);
+            _choices = await ConceptChoice.ListAsync(
+                Atlas, Defined, view, [query.Concept, .. query.Others], query.Samples.Count > 0 ? query.Samples[0] : null, numbers: true, cancellation);
             _choicesFor = $"{Concept}/{Sample}";
         }
 
@@ -139,71 +139,6 @@ public sealed partial class BackpropagationPage
 
     private BackpropagationQuery Read() => BackpropagationQuery.From(Concept, Sample, Others, Direction, Way, Region, Layer, Sparse);
 
-    /// <summary>Concepts of the sample's class (or of the concept's), then those that people defined, attributes and classes.</summary>
-    private async Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, BackpropagationQuery query, CancellationToken cancellation)
-    {
-        var choices = new List<ConceptChoice>();
-        void Add(string code, string name, string group)
-        {
-            if (choices.All(c => c.Code != code) && BackpropagationQuery.Definition(code) is { } definition)
-            {
-                choices.Add(new ConceptChoice(code, name, group, definition));
-            }
-        }
-
-        if (query.Concept is ['c', .. var text] && int.TryParse(text, out var id) && await Atlas.ConceptAsync(Id, id, cancellation) is { } concept)
-        {
-            Add(query.Concept, $"{Names.Concept(concept.Concept)} of {concept.ClassName}", "Discovered concepts");
-        }
-
-        if (query.Samples.Count > 0 && await Atlas.SampleAsync(Id, query.Samples[0], cancellation) is { } sample)
-        {
-            foreach (var card in sample.Concepts)
-            {
-                Add(FormattableString.Invariant($"c{card.Id}"), $"{Names.Concept(card)} of {sample.Sample.ClassName}", "Discovered concepts");
-            }
-        }
-
-        foreach (var mine in (await Defined.ListAsync(Id, 0, 200, cancellation)).Items)
-        {
-            choices.Add(new ConceptChoice("u:" + mine.Id, mine.Name, "Defined by people", mine.Definition));
-        }
-
-        foreach (var code in (IEnumerable<string>)[query.Concept, .. query.Others])
-        {
-            if (code is ['n', ..])
-            {
-                Add(code, $"neuron {code[1..]}", "Neurons");
-            }
-            else if (code is ['a', ':', ..])
-            {
-                Add(code, code[2..].Replace("=", " = ", StringComparison.Ordinal), "Attributes");
-            }
-        }
-
-        foreach (var column in (await Defined.AttributesAsync(Id, cancellation)).Columns)
-        {
-            if (column.Kind == "words")
-            {
-                foreach (var value in column.Values.Take(AttributeValues))
-                {
-                    Add($"a:{column.Name}={value.Value}", $"{column.Name} = {value.Value}", "Attributes");
-                }
-            }
-            else
-            {
-                Add($"a:{column.Name}", column.Name, "Attributes");
-            }
-        }
-
-        foreach (var item in view.Classes)
-        {
-            Add("k:" + item.Name, item.Name, "Classes");
-        }
-
-        return choices;
-    }
-
     /// <summary>Images to begin with: those that show a discovered concept and look-alikes without it, else the first of each class.</summary>
     private async Task<IReadOnlyList<(int Row, string Title)>> OfferAsync(AtlasView view, BackpropagationQuery query, CancellationToken cancellation)
     {
@@ -235,8 +170,11 @@ public sealed partial class BackpropagationPage
         return [.. offered.Take(Offered)];
     }
 
-    private void Toggle(string code) =>
-        Select(("others", BackpropagationQuery.Join(_query.Others.Contains(code) ? _query.Others.Where(o => o != code) : _query.Others.Append(code))), ("step", null));
+    private void Toggle(string code)
+    {
+        var others = BackpropagationQuery.Codes(Selected("others"));
+        Select(("others", BackpropagationQuery.Join(others.Contains(code) ? others.Where(o => o != code) : others.Append(code))), ("step", null));
+    }
 
     private async Task OnTask(TaskView task)
     {

@@ -94,7 +94,7 @@ public sealed partial class LabelsPage
 
     private void ToggleSource(string source)
     {
-        var sources = _query.Toggle(source);
+        var sources = (_query with { Source = Selected("sources") ?? new LabelQuery().Source }).Toggle(source);
         if (sources.Count > 0)
         {
             Select(("sources", string.Join(',', sources) is var chosen && chosen == new LabelQuery().Source ? null : chosen));

@@ -8,7 +8,6 @@ namespace Dashboard.Client.Pages.Retraining;
 /// <summary>Remove and retrain: a plan with its cost, the experiment while it runs, and what it found.</summary>
 public sealed partial class RetrainingPage
 {
-    private const int MostValues = 12;
 
     private RetrainQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
@@ -61,7 +60,7 @@ public sealed partial class RetrainingPage
     protected override async Task<AtlasView?> ReadAsync(CancellationToken cancellation)
     {
         var view = await Atlas.AtlasAsync(Id, cancellation);
-        _choices = view is null ? [] : await ChoicesAsync(view, cancellation);
+        _choices = view is null ? [] : await ConceptChoice.ListAsync(Atlas, Concepts, view, [Concept], sample: null, numbers: false, cancellation);
         return view;
     }
 
@@ -84,58 +83,10 @@ public sealed partial class RetrainingPage
         }
     }
 
+    // What the address will be once the browser has answered.
+    private RetrainQuery Latest => RetrainQuery.From(Concept, Ranking, Selected("sets"), Selected("shares"), Networks, Epochs);
+
     private static int? Number(ChangeEventArgs change) => int.TryParse(change.Value?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
-
-    /// <summary>Concepts that people defined, attributes of the data set, classes.</summary>
-    private async Task<IReadOnlyList<ConceptChoice>> ChoicesAsync(AtlasView view, CancellationToken cancellation)
-    {
-        var choices = new List<ConceptChoice>();
-        void Add(string code, string name, string group)
-        {
-            if (choices.All(c => c.Code != code) && BackpropagationQuery.Definition(code) is { } definition)
-            {
-                choices.Add(new ConceptChoice(code, name, group, definition));
-            }
-        }
-
-        foreach (var concept in (await Concepts.ListAsync(Id, cancellation: cancellation)).Items.Where(c => c.Definition.Source.Length > 0))
-        {
-            choices.Add(new ConceptChoice($"u:{concept.Id}", concept.Name, "Defined by people", concept.Definition));
-        }
-
-        foreach (var column in (await Concepts.AttributesAsync(Id, cancellation)).Columns.Where(c => c.Kind != "numbers"))
-        {
-            if (column.Kind == "yesno")
-            {
-                Add($"a:{column.Name}", column.Name, "Attributes");
-                continue;
-            }
-
-            foreach (var value in column.Values.Take(MostValues))
-            {
-                Add($"a:{column.Name}={value.Value}", $"{column.Name}: {value.Value}", "Attributes");
-            }
-        }
-
-        foreach (var item in view.Classes)
-        {
-            Add($"k:{item.Name}", item.DisplayName, "Classes");
-        }
-
-        if (Concept is { Length: > 1 } code && BackpropagationQuery.Definition(code) is not null)
-        {
-            Add(code, Name(code), "Others");
-        }
-
-        return choices;
-    }
-
-    private static string Name(string code) => code[0] switch
-    {
-        'c' => $"concept {code[1..]}",
-        'n' => $"neuron {code[1..]}",
-        _ => code[2..],
-    };
 
     private async Task OnMeasured(TaskView task)
     {

@@ -9,7 +9,6 @@ namespace Dashboard.Client.Pages.TrainingImages;
 /// <summary>The training images that taught a concept, a class or the answer on one image, and how far that can be trusted.</summary>
 public sealed partial class TrainingImagesPage
 {
-    private const int MostValues = 12;
 
     private TrainingImagesQuery _query = new();
     private IReadOnlyList<ConceptChoice> _choices = [];
@@ -113,18 +112,9 @@ public sealed partial class TrainingImagesPage
 
     private TrainingImagesQuery Read() => TrainingImagesQuery.From(Target, Of, Variant, Dataset, Networks, Projection, Dimensions, Layer);
 
-    /// <summary>The concept of the address and its class's, shared ones, then classes; and the name of what is asked about.</summary>
+    /// <summary>What can be chosen, and the name of what is asked about.</summary>
     private async Task<(IReadOnlyList<ConceptChoice> Choices, string? Name)> ChoicesAsync(AtlasView view, TrainingImagesQuery query, CancellationToken cancellation)
     {
-        var choices = new List<ConceptChoice>();
-        void Add(string code, string name, string group)
-        {
-            if (choices.All(c => c.Code != code) && BackpropagationQuery.Definition(code) is { } definition)
-            {
-                choices.Add(new ConceptChoice(code, name, group, definition));
-            }
-        }
-
         if (query.Target == "class")
         {
             return ([], view.Classes.FirstOrDefault(c => c.Index == query.Number)?.DisplayName);
@@ -135,39 +125,7 @@ public sealed partial class TrainingImagesPage
             return ([], query.Number is { } row && await Atlas.SampleAsync(Id, row, cancellation) is { } sample ? sample.Sample.Path : null);
         }
 
-        if (query.Of is ['c', .. var text] && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && await Atlas.ConceptAsync(Id, id, cancellation) is { } concept)
-        {
-            Add(query.Of, $"{Names.Concept(concept.Concept)} of {concept.ClassName}", "Discovered concepts");
-        }
-        else if (query.Of is ['n' or 'a', ..])
-        {
-            Add(query.Of, query.Of[0] == 'n' ? $"neuron {query.Of[1..]}" : query.Of[2..], query.Of[0] == 'n' ? "Neurons" : "Attributes");
-        }
-
-        foreach (var defined in (await Defined.ListAsync(Id, cancellation: cancellation)).Items.Where(c => c.Definition.Source.Length > 0))
-        {
-            choices.Add(new ConceptChoice($"u:{defined.Id}", defined.Name, "Defined by people", defined.Definition));
-        }
-
-        foreach (var column in (await Defined.AttributesAsync(Id, cancellation)).Columns)
-        {
-            if (column.Kind != "words")
-            {
-                Add($"a:{column.Name}", column.Name, "Attributes");
-                continue;
-            }
-
-            foreach (var value in column.Values.Take(MostValues))
-            {
-                Add($"a:{column.Name}={value.Value}", $"{column.Name}: {value.Value}", "Attributes");
-            }
-        }
-
-        foreach (var item in view.Classes)
-        {
-            Add("k:" + item.Name, item.DisplayName, "Classes");
-        }
-
+        var choices = await ConceptChoice.ListAsync(Atlas, Defined, view, [query.Of], sample: null, numbers: true, cancellation);
         return (choices, choices.FirstOrDefault(c => c.Code == query.Of)?.Name);
     }
 
