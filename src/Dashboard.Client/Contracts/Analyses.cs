@@ -21,6 +21,9 @@ public sealed record AnalysisSummary
     /// <summary>Network's name.</summary>
     public string NetworkName { get; init; } = "";
 
+    /// <summary>False for recorded activations: what runs, changes or trains a network cannot be asked for.</summary>
+    public bool HasNetwork { get; init; } = true;
+
     /// <summary>Analysed layer; empty while unknown.</summary>
     public string Layer { get; init; } = "";
 

@@ -195,16 +195,18 @@ internal sealed class AnalysisService(
     public AnalysisSummary Summary(AnalysisEntity row)
     {
         var now = row.State is AnalysisState.Queued or AnalysisState.Running ? progress.Current(row.Id) : null;
+        var asked = Asked(row);
         return new AnalysisSummary
         {
             Id = row.Id,
             Name = row.Name,
             State = row.State,
             NetworkName = row.NetworkName,
+            HasNetwork = asked.Network.Length > 0,
             Layer = row.Layer,
             DatasetName = row.DatasetName,
             Method = row.Method,
-            MethodText = MethodRules.Text(Asked(row), methods.Catalogue),
+            MethodText = MethodRules.Text(asked, methods.Catalogue),
             Images = row.Images,
             Classes = row.Classes,
             Concepts = row.Concepts,

@@ -37,7 +37,7 @@ public sealed class BackpropagationPageTests : AnalysisPageContext
         var page = Page("?concept=a:colour%3Dred&sample=7&others=k:dog&direction=no&way=place&layer=layer2&sparse=true&region=0.5,0.5,0.25,0.25");
         page.FindAll("button").Single(b => b.TextContent == "Find the smallest change").Click();
         Assert.Equal(
-            """{"concept":{"name":"colour: red","source":"attribute","attribute":"colour","value":"red"},"others":[{"name":"dog","source":"classes","classes":["dog"]}],"samples":[7],"layer":"layer2","probe":"l1","direction":"no","space":"pixels","l1":1,"l2":0,"totalVariation":1,"concentrations":2,"region":{"left":0.5,"top":0.5,"width":0.25,"height":0.25}}""",
+            """{"concept":{"name":"colour = red","source":"attribute","attribute":"colour","value":"red"},"others":[{"name":"dog","source":"classes","classes":["dog"]}],"samples":[7],"layer":"layer2","probe":"l1","direction":"no","space":"pixels","l1":1,"l2":0,"totalVariation":1,"concentrations":2,"region":{"left":0.5,"top":0.5,"width":0.25,"height":0.25}}""",
             Tasks.Wishes.Single());
     }
 

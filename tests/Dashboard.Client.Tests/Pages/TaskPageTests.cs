@@ -78,6 +78,20 @@ public sealed class TaskPageTests : BunitContext
         Assert.Equal(0, _tasks.Reads);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_runs_a_network_is_offered_only_where_there_is_one(bool network)
+    {
+        Concept(Samples.Card(3, 0.6) with { Id = 30 });
+        _fakes.Concept = _fakes.Concept! with { Analysis = Samples.Analysis() with { HasNetwork = network } };
+        var page = Render<ConceptPage>(p => p.Add(c => c.Id, Id).Add(c => c.ConceptId, 30));
+        Assert.Equal(network, page.FindAll("a[href*='backpropagation']").Count > 0);
+        Assert.Equal(network, page.FindAll("a[href*='training-images']").Count > 0);
+        Assert.Equal(network, page.HasComponent<ConceptImageCard>());
+        Assert.NotEmpty(page.FindAll("a[href*='probes/new']"));
+    }
+
     private static string Labels(string label, double auc, string? artefact = null) => System.Text.Json.JsonSerializer.Serialize(
         new LabelView
         {

@@ -32,7 +32,7 @@ public sealed partial class SamplePage
     public string? Way { get; set; }
 
     // The chosen one, else that of the concept map, else the strongest; maps are made beside complete analyses only.
-    private ConceptCard? Attributed => View is { Analysis.State: AnalysisState.Completed, Sample.Class: >= 0, Concepts: { Count: > 0 } concepts }
+    private ConceptCard? Attributed => View is { Analysis: { State: AnalysisState.Completed, HasNetwork: true }, Sample.Class: >= 0, Concepts: { Count: > 0 } concepts }
         ? concepts.FirstOrDefault(c => c.Id == Attribution) ?? Shown ?? concepts[0]
         : null;
 
