@@ -132,6 +132,7 @@ internal static class DashboardHost
         services.AddSingleton<DraftResolver>();
         services.AddSingleton<IUserConceptService, UserConceptService>();
         services.AddSingleton<ISearchService, SearchService>();
+        services.AddSingleton<ISampleSearchService, SampleSearchService>();
         services.AddSingleton<ShareService>();
         services.AddSingleton<IShareService>(provider => provider.GetRequiredService<ShareService>());
         services.AddSingleton<ReportWriter>();

@@ -59,6 +59,31 @@ public static class ClassArraysFile
         return file.Entries.ContainsKey("concept_vectors") ? file.Span<float>("concept_vectors").ToArray() : [];
     }
 
+    /// <summary>One concept vector, length C; empty where the file has none of this rank.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="rank">Rank of the concept in its class.</param>
+    /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
+    public static float[] ReadVector(string path, int rank)
+    {
+        using var file = SafetensorsFile.Open(path);
+        return file.TryGet("concept_vectors", out var entry) && entry.Shape.Count == 2 && rank >= 0 && rank < entry.Shape[0]
+            ? file.Rows<float>("concept_vectors", rank, 1).ToArray()
+            : [];
+    }
+
+    /// <summary>Rows of the class's images alone; empty where there is no file.</summary>
+    /// <exception cref="AnalysisException">The file is damaged.</exception>
+    public static int[] ReadSamples(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
+        using var file = SafetensorsFile.Open(path);
+        return file.Span<int>("sample").ToArray();
+    }
+
     /// <summary>The concept map of one image, h×w values row by row; null where the class has no maps or no such concept.</summary>
     /// <param name="path">The file.</param>
     /// <param name="arrays">What <see cref="Read"/> gave for it, with or without maps.</param>

@@ -88,6 +88,7 @@ public static class GeneratedAtlas
             rank[order[place]] = place + 1;
         }
 
+        GeneratedActivations.Write(folder, options, cancellation);
         ResultTables.Write(folder, "samples", "parquet", Rows(classes, options, rank, cancellation));
         var ids = Enumerable.Range(0, options.Classes * options.Concepts).ToArray();
         ConceptMapFile.Write(folder, ids, [.. classes.SelectMany(static c => c.Places)]);
@@ -162,7 +163,7 @@ public static class GeneratedAtlas
                 Device = "none",
             },
             AnalysisJson.Options));
-        var key = ArtifactKey.Of("generated/1", dataset.Fingerprint, options.Classes, options.Samples, options.Concepts, options.Seed);
+        var key = ArtifactKey.Of("generated/2", dataset.Fingerprint, options.Classes, options.Samples, options.Concepts, options.Seed);
         var manifest = new Manifest
         {
             Id = key,

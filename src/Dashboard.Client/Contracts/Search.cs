@@ -6,7 +6,8 @@ namespace Dashboard.Client.Contracts;
 /// <param name="Detail">Where it belongs.</param>
 /// <param name="Url">Address of its page.</param>
 /// <param name="Picture">Address of a small picture; null where it has none.</param>
-public sealed record SearchHit(string Kind, string Title, string Detail, string Url, string? Picture = null);
+/// <param name="Concept">The concept itself, or that a label is of; null for other hits.</param>
+public sealed record SearchHit(string Kind, string Title, string Detail, string Url, string? Picture = null, int? Concept = null);
 
 /// <summary>Finds analyses, classes, concepts, defined concepts, strategies and labels by the words in their names.</summary>
 public interface ISearchService

@@ -23,6 +23,8 @@ public static class Glossary
         ["exemplar"] = "An image, or a part of one, that shows the concept.",
         ["concept map"] = "Where in the image the concept is found. Bright areas drive it.",
         ["attribution map"] = "How much each pixel moves the concept: the derivative of the concept's coefficient on this image with respect to the pixels, added up over the colours.",
+        ["projection on a concept"] = "How far the image's activation, averaged over its positions, reaches in the concept's direction. Only the order of the images counts: strengths of two concepts cannot be compared, places can.",
+        ["likeness"] = "Cosine between the activations of the two images, each less the average image: 1 is the same direction, 0 unrelated, −1 opposite.",
         ["layer"] = "The place in the network whose activations are analysed. Early layers hold edges and textures, late layers hold parts and objects.",
         ["accuracy"] = "Share of images whose predicted class is their label. Higher is better.",
         ["confidence"] = "Probability that the network gives to its predicted class.",

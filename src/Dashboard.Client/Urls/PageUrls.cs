@@ -52,6 +52,10 @@ public static class PageUrls
     /// <summary>Which training images taught it.</summary>
     public static string TrainingImages(string id) => $"/analyses/{id}/training-images";
 
+    /// <summary>Search over all images by concepts and by likeness; like is a sample's row.</summary>
+    public static string Search(string id, int? like = null, int? with = null) =>
+        $"/analyses/{id}/search" + (like is not null ? FormattableString.Invariant($"?like={like}") : with is not null ? FormattableString.Invariant($"?with={with}") : "");
+
     /// <summary>A sample.</summary>
     public static string Sample(string id, int sample) => FormattableString.Invariant($"/analyses/{id}/samples/{sample}");
 

@@ -29,6 +29,7 @@ internal static class ApiEndpoints
         MapShares(api, analysis);
         analysis.MapTasks();
         analysis.MapUserConcepts();
+        analysis.MapSampleSearch();
         analysis.MapPictures();
         api.MapPreviewPictures();
         api.MapGet("/search", async (string text, ISearchService search, CancellationToken cancellation, string? analysis = null, int take = 6) =>

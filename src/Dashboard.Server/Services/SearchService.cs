@@ -49,7 +49,8 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
             hits.AddRange((await LabelsAsync(database, analysisId!, here.Key, cancellation))
                 .Where(unit => words.All(word => unit.Label!.Contains(word, StringComparison.OrdinalIgnoreCase) || unit.Title.Contains(word, StringComparison.OrdinalIgnoreCase)))
                 .Take(take)
-                .Select(unit => new SearchHit("label", unit.Label!, unit.Title, PageUrls.Labels(analysisId!, unit.Key))));
+                .Select(unit => new SearchHit(
+                    "label", unit.Label!, unit.Title, PageUrls.Labels(analysisId!, unit.Key), unit.Concept is { } concept ? ApiUrls.Crop(analysisId!, concept, 0, 96) : null, unit.Concept)));
         }
 
         return hits;
@@ -113,7 +114,8 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
             string.IsNullOrWhiteSpace(row.Name) ? $"{Names.Code(row.Rank)} of {row.ClassName}" : row.Name,
             string.IsNullOrWhiteSpace(row.Name) ? "" : $"{Names.Code(row.Rank)} of {row.ClassName}",
             PageUrls.Concept(row.Analysis, row.Id),
-            ApiUrls.Crop(row.Analysis, row.Id, 0, 96)));
+            ApiUrls.Crop(row.Analysis, row.Id, 0, 96),
+            row.Id));
     }
 
     private static async Task<IEnumerable<SearchHit>> UserConceptsAsync(DashboardDbContext database, int? key, string[] patterns, int take, CancellationToken cancellation)

@@ -17,7 +17,8 @@ public abstract class AnalysisPageContext : BunitContext
         JSInterop.Mode = JSRuntimeMode.Loose;
         Services.AddDashboardClient();
         Services.AddSingleton<IAnalysisService>(Fakes).AddSingleton<IAtlasService>(Fakes).AddSingleton<IAnnotationService>(Fakes).AddSingleton<IProgressFeed>(Fakes)
-            .AddSingleton<ITaskService>(Tasks).AddSingleton<IUserConceptService>(Concepts);
+            .AddSingleton<ITaskService>(Tasks).AddSingleton<IUserConceptService>(Concepts)
+            .AddSingleton<ISampleSearchService>(Search).AddSingleton<ISearchService>(Search);
         SetRendererInfo(new RendererInfo("Server", isInteractive: true));
         Fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
     }
@@ -25,6 +26,8 @@ public abstract class AnalysisPageContext : BunitContext
     private protected FakeServices Fakes { get; } = new();
 
     private protected FakeTasks Tasks { get; } = new();
+
+    private protected FakeSearch Search { get; } = new();
 
     private protected FakeConcepts Concepts { get; } = new();
 

@@ -1,0 +1,79 @@
+using System.Globalization;
+using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
+using Microsoft.AspNetCore.Components;
+
+namespace Dashboard.Client.Pages.Search;
+
+/// <summary>Search over all images of an analysis by the concepts that they show, and by what they are like; the whole search is in the address.</summary>
+public sealed partial class SearchPage
+{
+    private SampleQuery _query = new();
+    private string? _fault;
+
+    /// <summary>Concepts that must be present, separated by commas.</summary>
+    [SupplyParameterFromQuery]
+    public string? With { get; set; }
+
+    /// <summary>Concepts that must be absent, separated by commas.</summary>
+    [SupplyParameterFromQuery]
+    public string? Without { get; set; }
+
+    /// <summary>Percentage of the strongest images that show a concept.</summary>
+    [SupplyParameterFromQuery]
+    public int? Top { get; set; }
+
+    /// <summary>Percentage of the strongest images outside which a concept is not shown.</summary>
+    [SupplyParameterFromQuery]
+    public int? Rest { get; set; }
+
+    /// <summary>Only this class.</summary>
+    [SupplyParameterFromQuery(Name = "class")]
+    public int? Of { get; set; }
+
+    /// <summary>Sample whose likes are sought.</summary>
+    [SupplyParameterFromQuery]
+    public int? Like { get; set; }
+
+    /// <summary>Images that are shown.</summary>
+    [SupplyParameterFromQuery]
+    public int? Show { get; set; }
+
+    [Inject]
+    private ISampleSearchService Search { get; set; } = default!;
+
+    /// <inheritdoc/>
+    protected override string Key => Asked.Address("");
+
+    private SampleQuery Asked => SampleQuery.From(With, Without, Top, Rest, Of, Like, Show);
+
+    // The next larger share, where a larger one could help.
+    private SampleQuery? Wider => _query.With.Count > 0 && SampleQuery.Tops.FirstOrDefault(top => top > _query.Top) is > 0 and var top ? _query with { Top = top } : null;
+
+    /// <inheritdoc/>
+    protected override async Task<SampleSearchView?> ReadAsync(CancellationToken cancellation)
+    {
+        var asked = Asked;
+        try
+        {
+            var view = await Search.FindAsync(Id, asked.Search, 0, asked.Show, cancellation);
+            (_query, _fault) = (asked, null);
+            return view;
+        }
+        catch (ServiceException fault)
+        {
+            (_query, _fault) = (asked, fault.Message);
+            return await Search.FindAsync(Id, new SampleSearch(), 0, 0, cancellation);
+        }
+    }
+
+    private void Go(SampleQuery query) => Navigation.NavigateTo(query.Address(Id));
+
+    private static int Number(ChangeEventArgs change) => int.TryParse(change.Value?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+
+    private string Title(FoundSample found)
+    {
+        var places = View!.Concepts.Select((concept, at) => $"{SearchSentences.Name(concept)}: {SearchSentences.Place(found.Above[at], View.Samples)}");
+        return string.Join("; ", new[] { Sentences.Tile(found.Sample) }.Concat(places));
+    }
+}

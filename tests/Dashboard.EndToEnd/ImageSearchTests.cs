@@ -1,0 +1,57 @@
+namespace Dashboard.EndToEnd;
+
+/// <summary>Images found by what they show, in the browser.</summary>
+public sealed class ImageSearchTests(Stage stage)
+{
+    [Fact]
+    public async Task Concepts_are_combined_turned_round_and_found_again_by_the_address()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        var view = await stage.Site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/0");
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.Atlas(sample.Id));
+        await page.GetByRole(AriaRole.Navigation, new() { Name = "Parts of the atlas" }).GetByRole(AriaRole.Link, new() { Name = "Search images" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "What shall the images show?" })).ToBeVisibleAsync();
+
+        // By the keyboard: words, Enter for the first, then one that must be absent.
+        var words = page.GetByLabel("Concept by class, name, label or number");
+        await words.FillAsync($"{view.DisplayName} c0");
+        await Expect(page.Locator(".hits li").First).ToBeVisibleAsync();
+        await words.PressAsync("Enter");
+        await Expect(page).ToHaveURLAsync(new Regex("\\?with=[0-9]+$"));
+        await Expect(page.Locator(".one").First).ToBeVisibleAsync();
+        await Expect(page.Locator("p.sentence")).ToContainTextAsync($"show c0 of {view.DisplayName}");
+        await words.FillAsync("c1");
+        await page.Locator(".hits li").First.GetByRole(AriaRole.Button, new() { Name = "Images that do not show" }).ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("with=[0-9]+&without=[0-9]+"));
+        await Expect(page.Locator(".picked.without")).ToHaveCountAsync(1);
+
+        // A wider share, the other sense, and back.
+        await page.GetByLabel("Shows: strongest").SelectOptionAsync("25");
+        await Expect(page).ToHaveURLAsync(new Regex("top=25"));
+        await Expect(page.Locator(".one").First).ToBeVisibleAsync();
+        var deep = page.Url;
+        var found = await page.Locator("p.sentence").InnerTextAsync();
+        await page.Locator(".picked.without .sense").ClickAsync();
+        await Expect(page.Locator(".picked.with")).ToHaveCountAsync(2);
+        await page.GoBackAsync();
+        await Expect(page.Locator("p.sentence")).ToHaveTextAsync(found);
+
+        // What is like a match, and its page.
+        await page.Locator(".one").First.GetByText("more like it").ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("like=[0-9]+"));
+        await Expect(page.Locator(".one").First).ToContainTextAsync("likeness");
+        await page.Locator(".one a.pic").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("/samples/[0-9]+$"));
+        await page.GetByRole(AriaRole.Link, new() { Name = "More like this" }).ClickAsync();
+        await Expect(page.GetByText("like this image")).ToBeVisibleAsync();
+
+        await using var other = await stage.VisitorAsync();
+        await other.GoAsync(deep);
+        await Expect(other.Page.Locator("p.sentence")).ToHaveTextAsync(found);
+        await Expect(other.Page.Locator(".picked")).ToHaveCountAsync(2);
+        visitor.AssertNoFault();
+        other.AssertNoFault();
+    }
+}
