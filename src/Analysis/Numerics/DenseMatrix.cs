@@ -112,7 +112,7 @@ public sealed class DenseMatrix
     /// <param name="device">Where it shall live; null for the CPU.</param>
     public Tensor ToTensor(Device? device = null)
     {
-        var host = torch.tensor(_values, [Rows, Columns], ScalarType.Float64);
+        var host = NativeData.Matrix(_values, Rows, Columns);
         if (device is null || device.type == DeviceType.CPU)
         {
             return host;

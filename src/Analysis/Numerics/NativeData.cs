@@ -7,6 +7,20 @@ namespace Analysis.Numerics;
 /// <summary>Direct access to the numbers of a tensor on the CPU.</summary>
 internal static unsafe class NativeData
 {
+    /// <summary>
+    /// A matrix whose numbers lie where libtorch would put them. A tensor made straight from a managed array keeps the array's
+    /// address, which may be any multiple of 8; products of matrices then differ in the last bits from one run to the next.
+    /// </summary>
+    /// <param name="values">Entries, row by row.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of columns.</param>
+    /// <returns>rows×columns float64 on the CPU.</returns>
+    public static Tensor Matrix(double[] values, int rows, int columns)
+    {
+        using var moving = tensor(values, [rows, columns], ScalarType.Float64);
+        return moving.clone();
+    }
+
     /// <summary>Address of the first entry. The tensor must stay alive while it is used.</summary>
     /// <typeparam name="T">The tensor's element type.</typeparam>
     /// <param name="tensor">Contiguous, on the CPU, not empty.</param>

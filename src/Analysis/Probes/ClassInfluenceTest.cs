@@ -168,7 +168,7 @@ internal static class ClassInfluenceTest
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         double[] scaled = [.. direction.Zip(fitted.Probe.Scale, (d, s) => d * s)];
-        var along = DenseMatrix.FromTensor(set.Train.mm(tensor(scaled, [scaled.Length, 1], ScalarType.Float64)).t());
+        var along = DenseMatrix.FromTensor(set.Train.mm(NativeData.Matrix(scaled, scaled.Length, 1)).t());
         return (direction, Math.Sqrt(Vectors.Dot(along.Values, along.Values) / along.Columns));
     }
 

@@ -338,7 +338,7 @@ public sealed class LinearSolver : IDisposable
         return Column(matrix.mm(Column(vector)));
     }
 
-    private static Tensor Column(double[] values) => tensor(values, [values.Length, 1], ScalarType.Float64);
+    private static Tensor Column(double[] values) => NativeData.Matrix(values, values.Length, 1);
 
     private static double[] Column(Tensor values)
     {

@@ -401,7 +401,7 @@ internal sealed class ProbeSet : IDisposable
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var part = columns is null ? x : x.index_select(1, tensor(Array.ConvertAll(columns, c => (long)c)));
-        using var product = part.mm(tensor(solution.Weights, [solution.Weights.Length, 1], ScalarType.Float64)).contiguous();
+        using var product = part.mm(NativeData.Matrix(solution.Weights, solution.Weights.Length, 1)).contiguous();
         return Array.ConvertAll(product.data<double>().ToArray(), v => v + solution.Bias);
     }
 }
