@@ -1,9 +1,15 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Analysis.Probes;
+using Analysis.Runs.Tasks;
 using Dashboard.Client.Contracts;
+using Dashboard.Server.Cli;
+using Dashboard.Server.Configuration;
 using Dashboard.Server.Data;
 using Dashboard.Server.Jobs;
+using Dashboard.Server.Services;
 using Microsoft.EntityFrameworkCore;
 using Xunit;
 
@@ -129,6 +135,67 @@ public sealed class UserConceptTests
         await RefusedAsync(await site.Http.PostAsJsonAsync(place, tagged, Json.Options, Stop), HttpStatusCode.BadRequest, "no name");
         await RefusedAsync(await site.Http.PostAsJsonAsync(place, tagged with { Name = "x", Source = "magic" }, Json.Options, Stop), HttpStatusCode.BadRequest, "'magic'");
         Assert.Equal(0, (await GetAsync<Paged<UserConcept>>(site, place)).Total);
+    }
+
+    [Fact]
+    public async Task The_preview_and_the_engine_mean_the_same_samples_by_every_kind_of_definition()
+    {
+        await using var site = await TestSite.StartAsync();
+        var run = await CompleteAsync(site);
+        var analysis = (await site.Get<AnalysisService>().FindAsync(run, Stop))!;
+        var paths = (await SamplesAsync(site, run)).Select(s => s.Path).ToList();
+        // A column of many numbers, with gaps, and one of few, beside those of the sample.
+        var root = TestNetwork.Images(site.Folder);
+        var table = Path.Combine(root, "attributes.csv");
+        var lines = await File.ReadAllLinesAsync(table, Stop);
+        await File.WriteAllLinesAsync(table, lines.Select((line, i) => i == 0 ? $"{line},weight,grade" : $"{line},{(i % 7 == 0 ? "" : (i * 37 % 101 / 4.0).ToString(CultureInfo.InvariantCulture))},{2 + (i % 3)}"), Stop);
+        var columns = (await GetAsync<AttributesView>(site, $"/api/analyses/{run}/attributes")).Columns.ToDictionary(c => c.Name);
+        Assert.Equal(("numbers", 0, "numbers", 3), (columns["weight"].Kind, columns["weight"].Values.Count, columns["grade"].Kind, columns["grade"].Values.Count));
+        var words = columns.Values.First(c => c.Kind == "words");
+        var atlas = await GetAsync<AtlasView>(site, $"/api/analyses/{run}/atlas");
+        var concept = (await GetAsync<ClassView>(site, $"/api/analyses/{run}/classes/1")).Concepts[^1].Id;
+        ConceptDraft[] drafts =
+        [
+            new() { Source = "classes", Classes = [atlas.Classes[0].Name, atlas.Classes[2].Name] },
+            new() { Source = "samples", Positives = [.. paths.Take(9)] },
+            new() { Source = "samples", Positives = [.. paths.Take(9)], Negatives = [.. paths.Skip(50).Take(12)] },
+            new() { Source = "region", Regions = [.. paths.Skip(20).Take(7).Select(p => new DraftRegion(p, 0.1, 0.2, 0.3, 0.4))], Negatives = [.. paths.Take(8)] },
+            new() { Source = "attribute", Attribute = words.Name.ToUpperInvariant(), Value = words.Values[0].Value },
+            new() { Source = "attribute", Attribute = columns.Values.First(c => c.Kind == "yesno").Name },
+            new() { Source = "attribute", Attribute = "weight" },
+            new() { Source = "attribute", Attribute = "grade" },
+            new() { Source = "attribute", Attribute = "grade", Value = "3" },
+            new() { Source = "concept", Unit = concept, Share = 0.13 },
+            new() { Source = "neuron", Unit = 5, Share = 0.5 },
+        ];
+        Assert.Equal(ConceptResolver.Sources.Order(), drafts.Select(d => d.Source).Distinct().Order());
+        var folders = site.Get<DataFolders>();
+        using var context = new TaskContext(FinishedAnalysis.Request(folders.Run(run)), folders.Store, folders.Run(run), Stop);
+        foreach (var draft in drafts.Select(d => d with { Name = "it" }))
+        {
+            var shown = await site.Get<DraftResolver>().TargetsAsync(analysis, draft, Stop);
+            // As a task takes it: the page sends the draft itself.
+            var fitted = ConceptResolver.Resolve(context, JsonSerializer.Deserialize<ConceptDefinition>(JsonSerializer.Serialize(draft, Json.Options), Json.Options)!);
+            var what = $"{draft.Source} {draft.Attribute} {draft.Value}";
+            Assert.True(fitted.Continuous == shown.Targets.Continuous, what);
+            Assert.True(fitted.Targets.SequenceEqual(shown.Targets.Targets), what);
+            Assert.True(fitted.HeldOut.SequenceEqual(shown.HeldOut), what);
+            Assert.True(fitted.HeldOut.Count(h => h) > 1, what);
+        }
+
+        // What the engine refuses, the preview refuses as well, in the same words.
+        foreach (var draft in new ConceptDraft[]
+        {
+            new() { Source = "classes", Classes = ["purple disc"] }, new() { Source = "attribute", Attribute = words.Name }, new() { Source = "attribute", Attribute = words.Name, Value = "heptagon" },
+            new() { Source = "neuron", Unit = 64 }, new() { Source = "region", Regions = [new DraftRegion(paths[0], 0.9, 0, 0.2, 1)] }, new() { Source = "samples" },
+        })
+        {
+            var named = draft with { Name = "it" };
+            var refused = await Assert.ThrowsAsync<ServiceException>(() => site.Get<DraftResolver>().TargetsAsync(analysis, named, Stop));
+            var definition = JsonSerializer.Deserialize<ConceptDefinition>(JsonSerializer.Serialize(named, Json.Options), Json.Options)!;
+            var fault = Assert.Throws<Analysis.AnalysisException>(() => ConceptResolver.Resolve(context, definition));
+            Assert.Equal(fault.Message, refused.Message);
+        }
     }
 
     private static async Task<string> CompleteAsync(TestSite site)

@@ -14,8 +14,6 @@ public static class LabelSources
 
     private const int MostValues = 100;
     private const int MostDepth = 64;
-    private static readonly string[] Absent = ["", "0", "false", "no", "none", "null"];
-    private static readonly string[] Present = ["1", "true", "yes"];
 
     /// <summary>One concept for each class.</summary>
     /// <param name="classOf">Class of each sample; −1 for none.</param>
@@ -99,8 +97,8 @@ public static class LabelSources
 
     /// <summary>
     /// Concepts from a table of attributes: CSV with a header, a column <c>path</c> (or <c>file</c>, <c>image</c>) and any number
-    /// of others. A column of yes and no is one concept; one of words is a concept a word; one of many numbers gives its lowest
-    /// and its highest quarter. Columns whose names start with <c>artefact</c> are artefacts.
+    /// of others. A column of yes and no is one concept; one of words, or of few different numbers, is a concept a
+    /// value; one of many numbers gives its lowest and its highest quarter. Columns whose names start with <c>artefact</c> are artefacts.
     /// </summary>
     /// <param name="csv">Text of the table.</param>
     /// <param name="paths">Path of each sample, relative to the data set's root.</param>
@@ -184,7 +182,7 @@ public static class LabelSources
         foreach (var line in lines.Skip(1).Where(l => l.Count > key && l[key].Trim().Length > 0))
         {
             var tag = shows < 0 ? "yes" : line.Count > shows ? line[shows].Trim() : "";
-            var list = YesOrNo(tag) switch
+            var list = AttributeValues.YesOrNo(tag) switch
             {
                 true => positives,
                 false => negatives,
@@ -205,17 +203,16 @@ public static class LabelSources
     /// <param name="artefact">Whether they are artefacts.</param>
     public static IEnumerable<(LabelConcept Concept, bool[] Shown)> Column(string name, string?[] values, string source, bool artefact)
     {
-        var distinct = values.Where(v => v is not null).Select(v => v!.ToUpperInvariant()).Distinct().ToList();
-        if (distinct.All(v => Absent.Contains(v, StringComparer.OrdinalIgnoreCase) || Present.Contains(v, StringComparer.OrdinalIgnoreCase)))
+        var kind = AttributeValues.KindOf(values);
+        if (kind == AttributeKind.YesNo)
         {
-            yield return (new LabelConcept(name, source, artefact), Array.ConvertAll(values, v => v is not null && Present.Contains(v, StringComparer.OrdinalIgnoreCase)));
+            yield return (new LabelConcept(name, source, artefact), Array.ConvertAll(values, v => v is not null && AttributeValues.YesOrNo(v) == true));
             yield break;
         }
 
-        var numbers = Array.ConvertAll(values, v => double.TryParse(v, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : double.NaN);
-        if (distinct.Count > 10 && values.Zip(numbers).All(p => string.IsNullOrEmpty(p.First) || double.IsFinite(p.Second)))
+        if (kind == AttributeKind.Numbers && !AttributeValues.HasLevels(values))
         {
-            foreach (var quarter in Quarters(name, numbers, source, artefact))
+            foreach (var quarter in Quarters(name, Array.ConvertAll(values, AttributeValues.Number), source, artefact))
             {
                 yield return quarter;
             }
@@ -223,9 +220,9 @@ public static class LabelSources
             yield break;
         }
 
-        foreach (var value in values.Where(v => !string.IsNullOrEmpty(v)).GroupBy(v => v!, StringComparer.OrdinalIgnoreCase).OrderByDescending(g => g.Count()).ThenBy(g => g.Key, StringComparer.Ordinal).Take(MostValues).Select(g => g.Key))
+        foreach (var (value, _) in AttributeValues.Levels(values).Take(MostValues))
         {
-            if (!Absent.Contains(value, StringComparer.OrdinalIgnoreCase))
+            if (AttributeValues.YesOrNo(value) != false)
             {
                 yield return (new LabelConcept($"{name} {value}", source, artefact), Array.ConvertAll(values, v => string.Equals(v, value, StringComparison.OrdinalIgnoreCase)));
             }
@@ -252,10 +249,6 @@ public static class LabelSources
             yield return (new LabelConcept($"high {name}", source, artefact), Array.ConvertAll(values, v => v >= high));
         }
     }
-
-    /// <summary>True for a word that says yes: <c>1</c>, <c>true</c>, <c>yes</c>; false for one that says no (nothing counts as no); null for any other.</summary>
-    public static bool? YesOrNo(string value) =>
-        Present.Contains(value, StringComparer.OrdinalIgnoreCase) ? true : Absent.Contains(value, StringComparer.OrdinalIgnoreCase) ? false : null;
 
     /// <summary>Text of a file in the data set's folder; null where there is none, or where a link leads out of the folder.</summary>
     /// <param name="root">Root of the data set.</param>

@@ -20,10 +20,7 @@ public static class ConceptResolver
     /// <summary>Most paths, classes and regions that a definition may list.</summary>
     public const int MostListed = 200_000;
 
-    private const int Fewest = 2;
-    private const int FewestNumbers = 10;
     private const int Part = 4096;
-    private const int Named = 12;
 
     /// <summary>Checks a definition without looking at data.</summary>
     /// <param name="concept">The definition.</param>
@@ -120,18 +117,17 @@ public static class ConceptResolver
     public static ConceptLabels Resolve(TaskContext context, ConceptDefinition concept, int seed = 0)
     {
         Validate(concept);
-        var (targets, continuous) = concept.Source switch
+        var targets = ConceptRules.Resolve(new OfContext(context), concept);
+        if (targets.Missing.Count > 0)
         {
-            "classes" => (Classes(context, concept), false),
-            "samples" => (Tagged(context, concept, concept.Positives), false),
-            "region" => (Tagged(context, concept, [.. concept.Regions.Select(r => r.Path).Distinct(StringComparer.Ordinal)]), false),
-            "attribute" => Attribute(context, concept),
-            "concept" => (Strongest(context, concept, DiscoveredVector(context, concept)), false),
-            _ => (Strongest(context, concept, ChannelVector(context, concept)), false),
-        };
+            throw new AnalysisException(
+                $"{targets.Missing.Count} of the images that {concept.Name} names are not in the analysis: {ConceptRules.List(targets.Missing.Select(u => FileFault.Short(u)))}.",
+                $"Write paths as the data set does, for example {context.Samples[0].Path}; images that could not be read do not count.");
+        }
+
         var groups = Groups(context);
-        Check(concept, targets, continuous, groups);
-        return new ConceptLabels { Targets = targets, Continuous = continuous, HeldOut = ConceptSplit.HeldOut(targets, continuous, groups, seed) };
+        Check(concept, targets, groups);
+        return new ConceptLabels { Targets = targets.Targets, Continuous = targets.Continuous, HeldOut = ConceptSplit.HeldOut(targets.Targets, targets.Continuous, groups, seed) };
     }
 
     /// <summary>The same labels with another choice of samples for testing.</summary>
@@ -140,105 +136,6 @@ public static class ConceptResolver
     /// <param name="seed">Seed of the choice.</param>
     public static ConceptLabels Split(TaskContext context, ConceptLabels labels, int seed) =>
         labels with { HeldOut = ConceptSplit.HeldOut(labels.Targets, labels.Continuous, Groups(context), seed) };
-
-    private static double[] Classes(TaskContext context, ConceptDefinition concept)
-    {
-        var known = context.Classes.Select(c => c.Description.Name).ToHashSet(StringComparer.Ordinal);
-        if (concept.Classes.FirstOrDefault(c => !known.Contains(c)) is { } unknown)
-        {
-            throw new AnalysisException($"The analysis has no class '{FileFault.Short(unknown)}'.", $"It has: {List(known.Order(StringComparer.Ordinal))}.");
-        }
-
-        var wanted = concept.Classes.ToHashSet(StringComparer.Ordinal);
-        return [.. context.Samples.Select(s => wanted.Contains(s.Class) ? 1.0 : 0)];
-    }
-
-    private static double[] Tagged(TaskContext context, ConceptDefinition concept, IReadOnlyList<string> positives)
-    {
-        var place = new Dictionary<string, int>(context.Samples.Count, StringComparer.Ordinal);
-        foreach (var sample in context.Samples)
-        {
-            place[sample.Path] = sample.Index;
-        }
-
-        var targets = new double[context.Samples.Count];
-        if (concept.Negatives.Count > 0)
-        {
-            Array.Fill(targets, double.NaN);
-        }
-
-        var unknown = positives.Concat(concept.Negatives).Where(p => !place.ContainsKey(p)).Distinct(StringComparer.Ordinal).ToList();
-        if (unknown.Count > 0)
-        {
-            throw new AnalysisException(
-                $"{unknown.Count} of the images that {concept.Name} names are not in the analysis: {List(unknown.Select(u => FileFault.Short(u)))}.",
-                $"Write paths as the data set does, for example {context.Samples[0].Path}; images that could not be read do not count.");
-        }
-
-        foreach (var path in concept.Negatives)
-        {
-            targets[place[path]] = 0;
-        }
-
-        var negative = concept.Negatives.ToHashSet(StringComparer.Ordinal);
-        foreach (var path in positives)
-        {
-            if (negative.Contains(path))
-            {
-                throw new AnalysisException($"{path} is said to show {concept.Name} and not to show it.", "Take it out of one of the two.");
-            }
-
-            targets[place[path]] = 1;
-        }
-
-        return targets;
-    }
-
-    private static (double[] Targets, bool Continuous) Attribute(TaskContext context, ConceptDefinition concept)
-    {
-        var table = LabelSources.Beside(context.Plan.Dataset.Root, AnnotationFiles.Attributes)
-            ?? throw new AnalysisException($"The data set {context.Plan.Dataset.Name} has no {AnnotationFiles.Attributes}.", "Put the table into its folder: a column 'path' and any number of others.");
-        var columns = LabelSources.Columns(table, [.. context.Samples.Select(s => s.Path)]);
-        var place = columns.ToList().FindIndex(c => string.Equals(c.Name, concept.Attribute!.Trim(), StringComparison.OrdinalIgnoreCase));
-        if (place < 0)
-        {
-            throw new AnalysisException($"{AnnotationFiles.Attributes} has no column '{FileFault.Short(concept.Attribute!)}'.", $"It has: {List(columns.Select(c => c.Name))}.");
-        }
-
-        var values = columns[place].Values;
-        var distinct = values.Where(v => v is not null).Select(v => v!).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
-        if (concept.Value is { } value)
-        {
-            return distinct.Contains(value, StringComparer.OrdinalIgnoreCase)
-                ? (Array.ConvertAll(values, v => v is null ? double.NaN : string.Equals(v, value, StringComparison.OrdinalIgnoreCase) ? 1 : 0), false)
-                : throw new AnalysisException($"The column {columns[place].Name} never holds '{FileFault.Short(value)}'.", $"It holds: {List(distinct.Order(StringComparer.OrdinalIgnoreCase))}.");
-        }
-
-        if (distinct.All(v => LabelSources.YesOrNo(v) is not null))
-        {
-            return (Array.ConvertAll(values, v => v is null ? double.NaN : LabelSources.YesOrNo(v) == true ? 1 : 0), false);
-        }
-
-        // Nothing written is an unknown number, and a no in a column of yes and no.
-        var numbers = Array.ConvertAll(values, v => double.TryParse(v, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : double.NaN);
-        return values.Zip(numbers).All(p => string.IsNullOrEmpty(p.First) || double.IsFinite(p.Second))
-            ? (numbers, true)
-            : throw new AnalysisException(
-                $"The column {columns[place].Name} holds words, and no value was named.", $"Name the value that means {concept.Name}: {List(distinct.Where(v => v.Length > 0).Order(StringComparer.OrdinalIgnoreCase))}.");
-    }
-
-    private static double[] ChannelVector(TaskContext context, ConceptDefinition concept)
-    {
-        var channels = context.Plan.Layer.Channels;
-        if (concept.Unit!.Value < 0 || concept.Unit.Value >= channels)
-        {
-            throw new AnalysisException($"The layer {context.Plan.Layer.Name} has no channel {concept.Unit}.", $"Choose 0 to {channels - 1}.");
-        }
-
-        var vector = new double[channels];
-        vector[concept.Unit.Value] = 1;
-        return vector;
-    }
 
     private static double[] DiscoveredVector(TaskContext context, ConceptDefinition concept)
     {
@@ -265,8 +162,7 @@ public static class ConceptResolver
         throw new AnalysisException($"The analysis has no concept with the identifier {concept.Unit}.", "Take the identifier (id) from the table of concepts.");
     }
 
-    /// <summary>1 for the share of the samples with the largest activation along a direction of the analysis's layer.</summary>
-    private static double[] Strongest(TaskContext context, ConceptDefinition concept, double[] vector)
+    private static double[] Along(TaskContext context, double[] vector)
     {
         var store = context.Store;
         var activation = new double[store.Rows];
@@ -281,17 +177,7 @@ public static class ConceptResolver
             }
         }
 
-        var order = Ranks.Descending(activation);
-        var count = (int)Math.Ceiling(concept.Share * activation.Length);
-        var targets = new double[activation.Length];
-        var least = activation.Length > 0 ? activation[order[^1]] : 0;
-        foreach (var row in order.Take(count))
-        {
-            // Behind a ReLU many samples may be exactly silent; those never show it.
-            targets[row] = activation[row] > least ? 1 : 0;
-        }
-
-        return targets;
+        return activation;
     }
 
     /// <summary>Group of each sample: equal for exact duplicates.</summary>
@@ -302,33 +188,34 @@ public static class ConceptResolver
         return Array.ConvertAll(rows, i => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(i * 8, 8)));
     }
 
-    private static void Check(ConceptDefinition concept, double[] targets, bool continuous, ulong[] groups)
+    private static void Check(ConceptDefinition concept, ConceptTargets targets, ulong[] groups)
     {
-        int Different(Func<double, bool> which) => targets.Select((t, i) => (t, i)).Where(p => which(p.t)).Select(p => groups[p.i]).Distinct().Count();
-        if (continuous)
+        var (positive, negative, enough) = ConceptRules.Sides(targets, groups);
+        if (enough)
         {
-            var known = Different(double.IsFinite);
-            if (known < FewestNumbers || targets.Where(double.IsFinite).Distinct().Count() < 2)
-            {
-                throw new AnalysisException(
-                    $"The column {concept.Attribute} gives {known} different images a number, or the same number to all.", $"A probe needs numbers for at least {FewestNumbers} images.");
-            }
-
             return;
         }
 
-        var (positive, negative) = (Different(t => t == 1), Different(t => t == 0));
-        if (positive < Fewest || negative < Fewest)
-        {
-            throw new AnalysisException(
+        throw targets.Continuous
+            ? new AnalysisException(
+                $"The column {concept.Attribute} gives {positive} different images a number, or the same number to all.", $"A probe needs numbers for at least {ConceptRules.FewestNumbers} images.")
+            : new AnalysisException(
                 $"{concept.Name} is shown by {positive} different images and not by {negative}: there is nothing to tell apart.",
-                $"Name at least {Fewest} different images that show it, and {Fewest} that do not.");
-        }
+                $"Name at least {ConceptRules.FewestImages} different images that show it, and {ConceptRules.FewestImages} that do not.");
     }
 
-    private static string List(IEnumerable<string> names)
+    /// <summary>An analysis opened by the engine.</summary>
+    private sealed class OfContext(TaskContext context) : IConceptSamples
     {
-        var all = names.Take(Named + 1).ToList();
-        return string.Join(", ", all.Take(Named)) + (all.Count > Named ? ", …" : "");
+        public IReadOnlyList<string> Paths { get; } = [.. context.Samples.Select(s => s.Path)];
+
+        public IReadOnlyList<string> ClassNames { get; } = [.. context.Samples.Select(s => s.Class)];
+
+        public IReadOnlyList<(string Name, string?[] Values)>? Attributes =>
+            LabelSources.Beside(context.Plan.Dataset.Root, AnnotationFiles.Attributes) is { } table ? LabelSources.Columns(table, Paths) : null;
+
+        public double[] Activation(ConceptDefinition concept) => Along(
+            context,
+            concept.Source == "concept" ? DiscoveredVector(context, concept) : ConceptRules.Channel(context.Plan.Layer.Name, concept.Unit!.Value, context.Plan.Layer.Channels));
     }
 }

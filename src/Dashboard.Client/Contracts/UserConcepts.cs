@@ -118,7 +118,7 @@ public sealed record ConceptPreview
 /// <param name="Name">Name of the column.</param>
 /// <param name="Kind">yesno, words or numbers.</param>
 /// <param name="Known">Images with a value.</param>
-/// <param name="Values">Values of a column of words, most frequent first.</param>
+/// <param name="Values">Values that can be named, most frequent first: of words, or of at most ten different numbers.</param>
 public sealed record AttributeColumn(string Name, string Kind, int Known, IReadOnlyList<AttributeValue> Values);
 
 /// <summary>A value of a column.</summary>

@@ -90,15 +90,14 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
             choices.Add(new ConceptChoice("u:" + mine.Id, mine.Name, "Defined by people", mine.Definition));
         }
 
-        foreach (var column in (await defined.AttributesAsync(view.Analysis.Id, cancellation)).Columns.Where(c => numbers || c.Kind != "numbers"))
+        foreach (var column in (await defined.AttributesAsync(view.Analysis.Id, cancellation)).Columns)
         {
-            if (column.Kind != "words")
+            if (column.Kind == "yesno" || (numbers && column.Kind == "numbers"))
             {
                 Add($"a:{column.Name}", column.Name, "Attributes");
-                continue;
             }
 
-            foreach (var value in column.Values.Take(MostValues))
+            foreach (var value in column.Kind == "yesno" ? [] : column.Values.Take(MostValues))
             {
                 Add($"a:{column.Name}={value.Value}", Attribute($"{column.Name}={value.Value}"), "Attributes");
             }

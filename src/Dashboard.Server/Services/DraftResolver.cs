@@ -1,11 +1,11 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Text.Json;
 using Analysis;
 using Analysis.Activations;
 using Analysis.Datasets;
 using Analysis.Labels;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Analysis.Probes;
 using Analysis.Runs;
 using Dashboard.Client.Contracts;
@@ -16,14 +16,14 @@ using Microsoft.EntityFrameworkCore;
 namespace Dashboard.Server.Services;
 
 /// <summary>
-/// Finds out which samples a draft means, from the catalogue and the files of the run: the same samples, and the same ones kept
-/// for testing, as the engine's ConceptResolver finds with seed 0, without opening the network.
+/// Finds out which samples a draft means, from the catalogue and the files of the run, by the engine's rules
+/// (<see cref="ConceptRules"/>): the same samples, and the same ones kept for testing, as a probe with seed 0 has, without opening
+/// the network.
 /// </summary>
 internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databases, DataFolders folders, AllowedRoots roots, ClassArraysCache arrays)
 {
     private const int Shown = 48;
-    private const int Fewest = 2;
-    private const int FewestNumbers = 10;
+    private const int MostValues = 200;
     private const double Lopsided = 0.95;
     private const int FewForTesting = 10;
 
@@ -41,6 +41,15 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         }
 
         return await Task.Run(() => Resolve(analysis, draft, samples), cancellation);
+    }
+
+    /// <summary>The samples that a draft means, and those of them that are kept for testing.</summary>
+    /// <exception cref="ServiceException">The draft says nothing that can be resolved; says what to do.</exception>
+    public async Task<(ConceptTargets Targets, bool[] HeldOut)> TargetsAsync(AnalysisEntity analysis, ConceptDraft draft, CancellationToken cancellation)
+    {
+        var samples = await SamplesAsync(analysis, cancellation);
+        var (found, _, heldOut) = await Task.Run(() => Find(analysis, draft, samples, []), cancellation);
+        return (found, heldOut);
     }
 
     /// <summary>Columns of the data set's table of attributes.</summary>
@@ -62,7 +71,7 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         }, cancellation);
     }
 
-    private sealed record Listed(string[] Paths, string[] ClassNames, Dictionary<string, int> RowOf);
+    private sealed record Listed(string[] Paths, string[] ClassNames);
 
     private async Task<Listed> SamplesAsync(AnalysisEntity analysis, CancellationToken cancellation)
     {
@@ -71,30 +80,14 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         var rows = await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key).OrderBy(row => row.Index)
             .Select(row => new { row.Path, row.Class }).ToListAsync(cancellation);
         var paths = rows.Select(row => row.Path).ToArray();
-        var of = new Dictionary<string, int>(paths.Length, StringComparer.Ordinal);
-        for (var i = 0; i < paths.Length; i++)
-        {
-            of[paths[i]] = i;
-        }
-
-        return new Listed(paths, [.. rows.Select(row => names.GetValueOrDefault(row.Class, ""))], of);
+        return new Listed(paths, [.. rows.Select(row => names.GetValueOrDefault(row.Class, ""))]);
     }
 
     private ConceptPreview Resolve(AnalysisEntity analysis, ConceptDraft draft, Listed samples)
     {
         var notes = new List<string>();
-        var missing = 0;
-        var (targets, continuous, order) = draft.Source switch
-        {
-            "classes" => (Classes(draft, samples), false, null),
-            "samples" => (Tagged(draft, draft.Positives, samples, ref missing), false, null),
-            "region" => (Tagged(draft, [.. Regions(draft).Select(region => region.Path).Distinct(StringComparer.Ordinal)], samples, ref missing), false, null),
-            "attribute" => Attribute(analysis, draft, samples),
-            "concept" or "neuron" => Strongest(analysis, draft, samples.Paths.Length),
-            _ => throw new ServiceException($"A concept cannot be said by '{draft.Source}'. Choose one of: classes, samples, attribute, region, concept, neuron."),
-        };
-        var groups = Groups(analysis, targets.Length, notes);
-        var heldOut = ConceptSplit.HeldOut(targets, continuous, groups, 0);
+        var (found, groups, heldOut) = Find(analysis, draft, samples, notes);
+        var (targets, continuous, order, missing) = (found.Targets, found.Continuous, found.Order, found.Missing.Count);
         if (missing > 0)
         {
             notes.Add($"{missing:N0} of the tagged images are not in the analysis and do not count.");
@@ -104,7 +97,7 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         if (continuous)
         {
             var byValue = Enumerable.Range(0, targets.Length).Where(i => double.IsFinite(targets[i])).OrderByDescending(i => targets[i]).ToArray();
-            var different = byValue.Select(i => groups[i]).Distinct().Count();
+            var (different, _, enough) = ConceptRules.Sides(found, groups);
             return new ConceptPreview
             {
                 Continuous = true,
@@ -113,8 +106,8 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
                 HeldOutPositives = heldOut.Count(h => h),
                 PositiveExamples = [.. byValue.Take(Shown)],
                 NegativeExamples = [.. byValue.Reverse().Take(Shown)],
-                Problem = different < FewestNumbers || targets.Where(double.IsFinite).Distinct().Count() < 2
-                    ? $"The column {draft.Attribute} gives {different:N0} different images a number, or the same number to all. A probe needs numbers for at least {FewestNumbers} images."
+                Problem = !enough
+                    ? $"The column {draft.Attribute} gives {different:N0} different images a number, or the same number to all. A probe needs numbers for at least {ConceptRules.FewestNumbers} images."
                     : null,
                 Missing = missing,
                 Notes = notes,
@@ -122,7 +115,7 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         }
 
         var (positives, negatives) = (targets.Count(t => t == 1), targets.Count(t => t == 0));
-        var problem = Problem(draft, targets, groups);
+        var problem = Problem(draft, found, groups);
         if (problem is null && Math.Max(positives, negatives) > Lopsided * known)
         {
             notes.Add($"{(positives > negatives ? "Almost all" : "Few")} of the images show it: whoever always says {(positives > negatives ? "yes" : "no")} is right in {100.0 * Math.Max(positives, negatives) / known:0.#}% of them. Read a probe's balanced accuracy, not its accuracy.");
@@ -159,11 +152,29 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         }
     }
 
-    private static string? Problem(ConceptDraft draft, double[] targets, ulong[] groups)
+    private (ConceptTargets Found, ulong[] Groups, bool[] HeldOut) Find(AnalysisEntity analysis, ConceptDraft draft, Listed samples, List<string> notes)
     {
-        int Different(double side) => targets.Select((t, i) => (t, i)).Where(p => p.t == side).Select(p => groups[p.i]).Distinct().Count();
-        var (positive, negative) = (Different(1), Different(0));
-        if (positive >= Fewest && negative >= Fewest)
+        var concept = Definition(draft);
+        ConceptTargets found;
+        try
+        {
+            ConceptResolver.Validate(concept);
+            found = ConceptRules.Resolve(new OfCatalogue(this, analysis, samples), concept);
+        }
+        catch (AnalysisException fault)
+        {
+            throw new ServiceException(fault.Message);
+        }
+
+        var groups = Groups(analysis, found.Targets.Length, notes);
+        return (found, groups, ConceptSplit.HeldOut(found.Targets, found.Continuous, groups, 0));
+    }
+
+    private static string? Problem(ConceptDraft draft, ConceptTargets targets, ulong[] groups)
+    {
+        const int Fewest = ConceptRules.FewestImages;
+        var (positive, negative, enough) = ConceptRules.Sides(targets, groups);
+        if (enough)
         {
             return null;
         }
@@ -180,124 +191,25 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
         };
     }
 
-    private static double[] Classes(ConceptDraft draft, Listed samples)
+    /// <summary>The draft as the engine takes it.</summary>
+    private static ConceptDefinition Definition(ConceptDraft draft) => new()
     {
-        if (draft.Classes.Count == 0)
-        {
-            throw new ServiceException("No class is chosen. Choose the classes whose images show the concept.");
-        }
+        // Only for messages: drafts are previewed before they have a name.
+        Name = string.IsNullOrWhiteSpace(draft.Name) ? "that you define" : draft.Name,
+        Source = draft.Source,
+        Classes = draft.Classes,
+        Positives = draft.Positives,
+        Negatives = draft.Negatives,
+        Attribute = draft.Attribute,
+        Value = draft.Value,
+        Regions = [.. draft.Regions.Select(r => new ConceptRegion(r.Path, r.Left, r.Top, r.Width, r.Height))],
+        Unit = draft.Unit,
+        Share = draft.Share,
+    };
 
-        var known = samples.ClassNames.ToHashSet(StringComparer.Ordinal);
-        if (draft.Classes.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
-        {
-            throw new ServiceException($"The analysis has no class '{unknown}' with images. Choose among its classes.");
-        }
-
-        var wanted = draft.Classes.ToHashSet(StringComparer.Ordinal);
-        return Array.ConvertAll(samples.ClassNames, name => wanted.Contains(name) ? 1.0 : 0);
-    }
-
-    private static IReadOnlyList<DraftRegion> Regions(ConceptDraft draft)
+    /// <summary>Activation of each sample along a unit, from the result of the run.</summary>
+    private double[] Activation(AnalysisEntity analysis, ConceptDefinition concept, int count)
     {
-        foreach (var region in draft.Regions)
-        {
-            if (!(region.Left >= 0 && region.Top >= 0 && region.Width > 0 && region.Height > 0 && region.Left + region.Width <= 1 + 1e-6 && region.Top + region.Height <= 1 + 1e-6))
-            {
-                throw new ServiceException($"The place in {region.Path} does not lie in the image. Give left, top, width and height as shares from 0 to 1.");
-            }
-        }
-
-        return draft.Regions;
-    }
-
-    private static double[] Tagged(ConceptDraft draft, IReadOnlyList<string> positives, Listed samples, ref int missing)
-    {
-        var targets = new double[samples.Paths.Length];
-        if (draft.Negatives.Count > 0)
-        {
-            Array.Fill(targets, double.NaN);
-        }
-
-        foreach (var path in draft.Negatives.Distinct(StringComparer.Ordinal))
-        {
-            Set(path, 0, ref missing);
-        }
-
-        var negative = draft.Negatives.ToHashSet(StringComparer.Ordinal);
-        foreach (var path in positives.Distinct(StringComparer.Ordinal))
-        {
-            if (negative.Contains(path))
-            {
-                throw new ServiceException($"{path} is tagged as showing the concept and as not showing it. Take it out of one of the two.");
-            }
-
-            Set(path, 1, ref missing);
-        }
-
-        return targets;
-
-        void Set(string path, double value, ref int gone)
-        {
-            if (samples.RowOf.TryGetValue(path, out var row))
-            {
-                targets[row] = value;
-            }
-            else
-            {
-                gone++;
-            }
-        }
-    }
-
-    private (double[] Targets, bool Continuous, int[]? Order) Attribute(AnalysisEntity analysis, ConceptDraft draft, Listed samples)
-    {
-        if (string.IsNullOrWhiteSpace(draft.Attribute))
-        {
-            throw new ServiceException("No column is chosen. Choose a column of attributes.csv.");
-        }
-
-        IReadOnlyList<(string Name, string?[] Values)> columns;
-        try
-        {
-            columns = Table(analysis, samples.Paths) ?? throw new ServiceException($"The data set's folder has no {AnnotationFiles.Attributes}.");
-        }
-        catch (AnalysisException fault)
-        {
-            throw new ServiceException(fault.Message);
-        }
-
-        var column = columns.FirstOrDefault(c => string.Equals(c.Name, draft.Attribute.Trim(), StringComparison.OrdinalIgnoreCase));
-        if (column.Values is null)
-        {
-            throw new ServiceException($"{AnnotationFiles.Attributes} has no column '{draft.Attribute}'. It has: {string.Join(", ", columns.Take(12).Select(c => c.Name))}.");
-        }
-
-        if (draft.Value is { } value)
-        {
-            return (Array.ConvertAll(column.Values, v => v is null ? double.NaN : string.Equals(v, value, StringComparison.OrdinalIgnoreCase) ? 1 : 0), false, null);
-        }
-
-        return Kind(column.Values) switch
-        {
-            "yesno" => (Array.ConvertAll(column.Values, v => v is null ? double.NaN : LabelSources.YesOrNo(v) == true ? 1 : 0), false, null),
-            "numbers" => (Array.ConvertAll(column.Values, Number), true, null),
-            _ => throw new ServiceException($"The column {column.Name} holds words. Choose the value that means the concept."),
-        };
-    }
-
-    /// <summary>The share of the samples with the largest activation, and all samples by it.</summary>
-    private (double[] Targets, bool Continuous, int[]? Order) Strongest(AnalysisEntity analysis, ConceptDraft draft, int count)
-    {
-        if (draft.Unit is not { } unit)
-        {
-            throw new ServiceException(draft.Source == "neuron" ? "No channel is chosen. Give its number." : "No discovered concept is chosen. Choose one on its page.");
-        }
-
-        if (!(draft.Share is > 0 and <= 0.5))
-        {
-            throw new ServiceException($"A share of {draft.Share.ToString(CultureInfo.InvariantCulture)} is not possible. Choose one above 0 and at most 0.5.");
-        }
-
         var folder = folders.Run(analysis.Id);
         var path = Path.Combine(folder, "tensors.safetensors");
         if (!File.Exists(path))
@@ -305,51 +217,16 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
             throw new ServiceException("The analysis is not complete. Wait for its end, then take a concept or a neuron of it.");
         }
 
-        try
+        using var file = SafetensorsFile.Open(path);
+        var width = (int)file.Entry("pooled").Shape[1];
+        var vector = concept.Source == "neuron" ? ConceptRules.Channel(analysis.Layer, concept.Unit!.Value, width) : Discovered(analysis, folder, concept.Unit!.Value, width);
+        var activation = new double[count];
+        for (var row = 0; row < count; row++)
         {
-            using var file = SafetensorsFile.Open(path);
-            var width = (int)file.Entry("pooled").Shape[1];
-            var vector = draft.Source == "neuron" ? Channel(unit, width) : Discovered(analysis, folder, unit, width);
-            var activation = new double[count];
-            for (var row = 0; row < count; row++)
-            {
-                var values = file.Rows<float>("pooled", row, 1);
-                var sum = 0.0;
-                for (var c = 0; c < width; c++)
-                {
-                    sum += values[c] * vector[c];
-                }
-
-                activation[row] = sum;
-            }
-
-            var order = Enumerable.Range(0, count).OrderByDescending(i => activation[i]).ToArray();
-            var targets = new double[count];
-            var least = activation[order[^1]];
-            foreach (var row in order.Take((int)Math.Ceiling(draft.Share * count)))
-            {
-                // Behind a rectification many samples may be exactly silent; those never show it.
-                targets[row] = activation[row] > least ? 1 : 0;
-            }
-
-            return (targets, false, order);
-        }
-        catch (AnalysisException fault)
-        {
-            throw new ServiceException(fault.Message);
-        }
-    }
-
-    private static double[] Channel(int unit, int width)
-    {
-        if (unit < 0 || unit >= width)
-        {
-            throw new ServiceException($"The layer has no channel {unit}. Choose 0 to {width - 1}.");
+            activation[row] = Vectors.Dot(Array.ConvertAll(file.Rows<float>("pooled", row, 1).ToArray(), value => (double)value), vector);
         }
 
-        var vector = new double[width];
-        vector[unit] = 1;
-        return vector;
+        return activation;
     }
 
     private double[] Discovered(AnalysisEntity analysis, string folder, int concept, int width)
@@ -429,20 +306,26 @@ internal sealed class DraftResolver(IDbContextFactory<DashboardDbContext> databa
 
     private static AttributeColumn Describe((string Name, string?[] Values) column)
     {
-        var kind = Kind(column.Values);
-        var values = kind == "numbers" ? [] : column.Values.Where(v => !string.IsNullOrEmpty(v)).GroupBy(v => v!, StringComparer.OrdinalIgnoreCase)
-            .OrderByDescending(g => g.Count()).ThenBy(g => g.Key, StringComparer.Ordinal).Take(200).Select(g => new AttributeValue(g.Key, g.Count())).ToList();
-        return new AttributeColumn(column.Name, kind, column.Values.Count(v => kind == "numbers" ? double.IsFinite(Number(v)) : v is not null), values);
+        var kind = AttributeValues.KindOf(column.Values);
+        var values = kind == AttributeKind.YesNo || AttributeValues.HasLevels(column.Values)
+            ? AttributeValues.Levels(column.Values).Take(MostValues).Select(level => new AttributeValue(level.Value, level.Count))
+            : [];
+        return new AttributeColumn(
+            column.Name,
+            kind switch { AttributeKind.YesNo => "yesno", AttributeKind.Numbers => "numbers", _ => "words" },
+            column.Values.Count(v => kind == AttributeKind.Numbers ? double.IsFinite(AttributeValues.Number(v)) : v is not null),
+            [.. values]);
     }
 
-    private static string Kind(string?[] values)
+    /// <summary>An analysis as the catalogue and the files of the run know it.</summary>
+    private sealed class OfCatalogue(DraftResolver resolver, AnalysisEntity analysis, Listed samples) : IConceptSamples
     {
-        var distinct = values.Where(v => v is not null).Select(v => v!).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
-        return distinct.All(v => LabelSources.YesOrNo(v) is not null) ? "yesno"
-            : distinct.All(v => v.Length == 0 || double.IsFinite(Number(v))) ? "numbers"
-            : "words";
-    }
+        public IReadOnlyList<string> Paths => samples.Paths;
 
-    private static double Number(string? value) =>
-        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : double.NaN;
+        public IReadOnlyList<string> ClassNames => samples.ClassNames;
+
+        public IReadOnlyList<(string Name, string?[] Values)>? Attributes => resolver.Table(analysis, samples.Paths);
+
+        public double[] Activation(ConceptDefinition concept) => resolver.Activation(analysis, concept, samples.Paths.Length);
+    }
 }

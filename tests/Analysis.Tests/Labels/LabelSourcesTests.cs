@@ -41,6 +41,24 @@ public sealed class LabelSourcesTests
     }
 
     [Theory]
+    [InlineData("yes,no,,TRUE,0", AttributeKind.YesNo, false)]
+    [InlineData("1,2,3,,2", AttributeKind.Numbers, true)]
+    [InlineData("1,2,3,4,5,6,7,8,9,10,11,", AttributeKind.Numbers, false)]
+    [InlineData("1.5,-2e3,none", AttributeKind.Words, true)]
+    [InlineData("1,2,NaN", AttributeKind.Words, true)]
+    [InlineData("red,blue,", AttributeKind.Words, true)]
+    public void ValuesAreJudgedInOnePlace(string values, AttributeKind kind, bool levels)
+    {
+        string?[] column = [.. values.Split(','), null];
+        Assert.Equal(kind, AttributeValues.KindOf(column));
+        Assert.Equal(levels, AttributeValues.HasLevels(column));
+        // Labels follow: levels are concepts of their own, many numbers give quarters.
+        var names = LabelSources.Column("v", column, "attribute", artefact: false).Select(c => c.Concept.Name).ToList();
+        Assert.Equal(kind == AttributeKind.YesNo, names is ["v"]);
+        Assert.Equal(kind == AttributeKind.Numbers && !levels, names is ["low v", "high v"]);
+    }
+
+    [Theory]
     [InlineData("name,striped\na,1")]
     [InlineData("path\na/0.png")]
     [InlineData("path,striped\nother.png,1")]

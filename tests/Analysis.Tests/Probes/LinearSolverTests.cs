@@ -99,6 +99,27 @@ public sealed class LinearSolverTests
     }
 
     [Fact]
+    public void EqualProblemsHaveEqualBits()
+    {
+        torch.set_num_threads(1);
+        var random = new SplitMix64(11);
+        var (x, y, s) = Problem(126, 60, ref random);
+        var kept = new List<byte[]>();
+        LinearSolution? first = null;
+        for (var run = 0; run < 40; run++)
+        {
+            // Other lengths before it: managed arrays then begin at other places of a cache line.
+            kept.Add(new byte[8 * (1 + random.NextInt(31))]);
+            using var tensor = x.ToTensor();
+            using var solver = new LinearSolver(tensor);
+            var solution = solver.Solve(y, s, LinearLoss.Logistic, 0.01);
+            first ??= solution;
+            Assert.Equal(first.Bias, solution.Bias);
+            Assert.Equal(first.Weights, solution.Weights);
+        }
+    }
+
+    [Fact]
     public void SeparableSamplesGiveFiniteWeights()
     {
         torch.set_num_threads(1);
