@@ -1,8 +1,6 @@
-using System.Buffers.Binary;
 using Dashboard.Client.State;
 using Dashboard.Client.Urls;
 using Microsoft.AspNetCore.Components;
-using Microsoft.JSInterop;
 
 namespace Dashboard.Client.Charts;
 
@@ -17,18 +15,6 @@ public sealed record LassoSelection(IReadOnlyList<int> Rows, string? Outline);
 /// </summary>
 public sealed partial class PointCloud
 {
-    // 4 bytes a row; far above any class, and a bound on what a browser may send.
-    private const long LargestSelectionBytes = 8_000_000;
-
-    private ElementReference _root;
-    private IJSObjectReference? _module;
-    private IJSObjectReference? _plot;
-    private DotNetObjectReference<PointCloud>? _self;
-    private string? _sent;
-    private string? _failure;
-    private bool _lasso;
-    private bool _disposed;
-
     /// <summary>Colourings that can be chosen.</summary>
     public static IReadOnlyList<(string Value, string Text)> Modes { get; } =
         [("concept", "strongest concept"), ("strategy", "strategy"), ("correct", "right or wrong"), ("outlier", "outlier score")];
@@ -81,12 +67,6 @@ public sealed partial class PointCloud
     [Parameter]
     public EventCallback<LassoSelection> OnSelected { get; set; }
 
-    [Inject]
-    private IJSRuntime Js { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
-
     private IEnumerable<(string Colour, string Text, string Title)> Legend => Mode switch
     {
         "strategy" => Strategies.Select((s, i) => (ConceptPalette.ForStrategy(i), ConceptPalette.StrategyLetter(i), s.Name)).Take(8)
@@ -97,11 +77,12 @@ public sealed partial class PointCloud
             .Append((ConceptPalette.Grey, "others", "Concepts that are strongest for few images, and images without a strong one")),
     };
 
-    private object Options => new
+    /// <inheritdoc/>
+    protected override object Options => new
     {
         url = ApiUrls.ClassPoints(AnalysisId, ClassIndex),
-        picture = ApiUrls.Thumbnail(AnalysisId, int.MaxValue, 96).Replace(FormattableString.Invariant($"{int.MaxValue}"), "{sample}", StringComparison.Ordinal),
-        preview = ApiUrls.Thumbnail(AnalysisId, int.MaxValue, 192).Replace(FormattableString.Invariant($"{int.MaxValue}"), "{sample}", StringComparison.Ordinal),
+        picture = Template(sample => ApiUrls.Thumbnail(AnalysisId, sample, 96)),
+        preview = Template(sample => ApiUrls.Thumbnail(AnalysisId, sample, 192)),
         mode = Mode,
         conceptColours = ConceptPalette.Colours,
         strategyColours = ConceptPalette.StrategyColours,
@@ -115,127 +96,12 @@ public sealed partial class PointCloud
         concept = Concept,
     };
 
-    private string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{string.Join('|', Concepts)}/{Strategies.Count}");
+    /// <inheritdoc/>
+    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{string.Join('|', Concepts)}/{Strategies.Count}");
 
     /// <inheritdoc/>
-    protected override async Task OnAfterRenderAsync(bool firstRender)
-    {
-        if (firstRender)
-        {
-            _module = await Js.InvokeAsync<IJSObjectReference>("import", "./_content/Dashboard.Client/Charts/PointCloud.razor.js");
-            if (_disposed)
-            {
-                return;
-            }
-
-            _self = DotNetObjectReference.Create(this);
-            _sent = Signature;
-            _plot = await _module.InvokeAsync<IJSObjectReference>("create", _root, _self, Options);
-        }
-        else if (_plot is not null && _sent != Signature)
-        {
-            _sent = Signature;
-            await _plot.InvokeVoidAsync("update", Options);
-        }
-    }
-
-    /// <summary>Forgets the lasso's selection.</summary>
-    public async Task ClearAsync()
-    {
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("clear");
-        }
-    }
-
-    /// <summary>Called by the browser when a point is opened.</summary>
-    [JSInvokable]
-    public void Open(int sample) => Navigation.NavigateTo(PageUrls.Sample(AnalysisId, sample));
-
-    /// <summary>Called by the browser with the rows inside the lasso, as little-endian int32, and its outline; null when cleared.</summary>
-    [JSInvokable]
-    public async Task Selected(IJSStreamReference? rows, string? outline)
-    {
-        IReadOnlyList<int> samples = [];
-        if (rows is not null)
-        {
-            await using var stream = await rows.OpenReadStreamAsync(LargestSelectionBytes);
-            using var buffer = new MemoryStream();
-            await stream.CopyToAsync(buffer);
-            samples = Decode(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
-        }
-
-        await InvokeAsync(() => OnSelected.InvokeAsync(new LassoSelection(samples, outline)));
-    }
-
-    /// <summary>Called by the browser when the points could not be read; null when they could.</summary>
-    [JSInvokable]
-    public Task Failed(string? message) => InvokeAsync(() =>
-    {
-        _failure = message;
-        StateHasChanged();
-    });
-
-    /// <summary>Rows from little-endian bytes; a rest shorter than four bytes is left.</summary>
-    internal static int[] Decode(ReadOnlySpan<byte> bytes)
-    {
-        var rows = new int[bytes.Length / 4];
-        for (var i = 0; i < rows.Length; i++)
-        {
-            rows[i] = BinaryPrimitives.ReadInt32LittleEndian(bytes[(4 * i)..]);
-        }
-
-        return rows;
-    }
-
-    private async Task ToggleLassoAsync()
-    {
-        _lasso = !_lasso;
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("lasso", _lasso);
-        }
-    }
-
-    private async Task ResetAsync()
-    {
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("reset");
-        }
-    }
-
-    private async Task ReloadAsync()
-    {
-        _failure = null;
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("reload");
-        }
-    }
+    protected override string AddressOf(int point) => PageUrls.Sample(AnalysisId, point);
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        _disposed = true;
-        try
-        {
-            if (_plot is not null)
-            {
-                await _plot.InvokeVoidAsync("dispose");
-                await _plot.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the plot with it.
-        }
-
-        _self?.Dispose();
-    }
+    protected override Task SelectAsync(IReadOnlyList<int> points, string? outline) => OnSelected.InvokeAsync(new LassoSelection(points, outline));
 }

@@ -83,7 +83,7 @@ public sealed class ComponentTests : BunitContext
 
     [Fact]
     public void Rows_of_a_lasso_are_read_as_little_endian_numbers() =>
-        Assert.Equal([1, 256, -1], PointCloud.Decode([1, 0, 0, 0, 0, 1, 0, 0, 255, 255, 255, 255, 9]));
+        Assert.Equal([1, 256, -1], PointPlot.Decode([1, 0, 0, 0, 0, 1, 0, 0, 255, 255, 255, 255, 9]));
 
     [Theory]
     [InlineData("net.safetensors", true)]

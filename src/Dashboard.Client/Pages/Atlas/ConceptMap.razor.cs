@@ -4,27 +4,16 @@ using Dashboard.Client.State;
 using Dashboard.Client.Urls;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web.Virtualization;
-using Microsoft.JSInterop;
 
 namespace Dashboard.Client.Pages.Atlas;
 
 /// <summary>The map of all concepts of all classes. Points travel over HTTP; over the circuit come the identifiers inside a lasso.</summary>
-public sealed partial class ConceptMap : IAsyncDisposable
+public sealed partial class ConceptMap
 {
-    private const long LargestSelectionBytes = 8_000_000;
-
     private static readonly (string Value, string Text)[] Modes = [("group", "group of like classes"), ("importance", "importance"), ("shared", "shared or a class's own")];
 
-    private ElementReference _root;
-    private IJSObjectReference? _module;
-    private IJSObjectReference? _plot;
-    private DotNetObjectReference<ConceptMap>? _self;
     private Virtualize<SharedMember>? _rows;
     private IReadOnlyList<int> _selected = [];
-    private string? _sent;
-    private string? _failure;
-    private bool _lasso;
-    private bool _disposed;
 
     /// <summary>The analysis.</summary>
     [Parameter, EditorRequired]
@@ -55,15 +44,10 @@ public sealed partial class ConceptMap : IAsyncDisposable
     public EventCallback<(string Name, object? Value)[]> Changed { get; set; }
 
     [Inject]
-    private IJSRuntime Js { get; set; } = default!;
-
-    [Inject]
-    private NavigationManager Navigation { get; set; } = default!;
-
-    [Inject]
     private IAtlasService Atlas { get; set; } = default!;
 
-    private object Options => new
+    /// <inheritdoc/>
+    protected override object Options => new
     {
         url = ApiUrls.ConceptPoints(AnalysisId),
         picture = Template(id => ApiUrls.Crop(AnalysisId, id, 0, 96)),
@@ -77,70 +61,23 @@ public sealed partial class ConceptMap : IAsyncDisposable
         grey = ConceptPalette.Grey,
     };
 
-    private string Signature => FormattableString.Invariant($"{AnalysisId}/{Mode}/{Group}");
+    /// <inheritdoc/>
+    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{Mode}/{Group}");
 
     /// <inheritdoc/>
-    protected override async Task OnAfterRenderAsync(bool firstRender)
+    protected override string AddressOf(int point) => PageUrls.Concept(AnalysisId, point);
+
+    /// <inheritdoc/>
+    protected override async Task SelectAsync(IReadOnlyList<int> points, string? outline)
     {
-        if (firstRender)
-        {
-            _module = await Js.InvokeAsync<IJSObjectReference>("import", "./_content/Dashboard.Client/Charts/PointCloud.razor.js");
-            if (_disposed)
-            {
-                return;
-            }
-
-            _self = DotNetObjectReference.Create(this);
-            _sent = Signature;
-            _plot = await _module.InvokeAsync<IJSObjectReference>("create", _root, _self, Options);
-        }
-        else if (_plot is not null && _sent != Signature)
-        {
-            _sent = Signature;
-            await _plot.InvokeVoidAsync("update", Options);
-        }
-    }
-
-    /// <summary>Called by the browser when a point is opened.</summary>
-    [JSInvokable]
-    public void Open(int concept) => Navigation.NavigateTo(PageUrls.Concept(AnalysisId, concept));
-
-    /// <summary>Called by the browser with the concepts inside the lasso, as little-endian int32; null when cleared.</summary>
-    /// <param name="concepts">Identifiers.</param>
-    /// <param name="outline">The lasso's outline, which the strategic cluster graph keeps in its address; not used here.</param>
-    [JSInvokable]
-    public async Task Selected(IJSStreamReference? concepts, string? outline)
-    {
-        IReadOnlyList<int> selected = [];
-        if (concepts is not null)
-        {
-            await using var stream = await concepts.OpenReadStreamAsync(LargestSelectionBytes);
-            using var buffer = new MemoryStream();
-            await stream.CopyToAsync(buffer);
-            selected = PointCloud.Decode(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
-        }
-
-        await InvokeAsync(async () =>
-        {
-            _selected = selected;
-            StateHasChanged();
-            if (_rows is not null)
-            {
-                await _rows.RefreshDataAsync();
-            }
-        });
-    }
-
-    /// <summary>Called by the browser when the points could not be read; null when they could.</summary>
-    [JSInvokable]
-    public Task Failed(string? message) => InvokeAsync(() =>
-    {
-        _failure = message;
+        // The outline is for the strategic cluster graph, which keeps it in its address.
+        _selected = points;
         StateHasChanged();
-    });
-
-    private static string Template(Func<int, string> address) =>
-        address(int.MaxValue).Replace(FormattableString.Invariant($"{int.MaxValue}"), "{sample}", StringComparison.Ordinal);
+        if (_rows is not null)
+        {
+            await _rows.RefreshDataAsync();
+        }
+    }
 
     private async ValueTask<ItemsProviderResult<SharedMember>> RowsAsync(ItemsProviderRequest request)
     {
@@ -148,63 +85,9 @@ public sealed partial class ConceptMap : IAsyncDisposable
         return new ItemsProviderResult<SharedMember>(await Atlas.ConceptTilesAsync(AnalysisId, part, request.CancellationToken), _selected.Count);
     }
 
-    private async Task ToggleLassoAsync()
-    {
-        _lasso = !_lasso;
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("lasso", _lasso);
-        }
-    }
-
-    private async Task ResetAsync()
-    {
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("reset");
-        }
-    }
-
-    private async Task ClearAsync()
+    private Task ClearSelectionAsync()
     {
         _selected = [];
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("clear");
-        }
-    }
-
-    private async Task ReloadAsync()
-    {
-        _failure = null;
-        if (_plot is not null)
-        {
-            await _plot.InvokeVoidAsync("reload");
-        }
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        _disposed = true;
-        try
-        {
-            if (_plot is not null)
-            {
-                await _plot.InvokeVoidAsync("dispose");
-                await _plot.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the plot with it.
-        }
-
-        _self?.Dispose();
+        return ClearAsync();
     }
 }
