@@ -126,7 +126,7 @@ internal static class DashboardHost
         services.AddSingleton<SourceService>();
         services.AddSingleton<ISourceService>(provider => provider.GetRequiredService<SourceService>());
         services.AddSingleton<AtlasService>();
-        services.AddSingleton<IComparisonService>(provider => provider.GetRequiredService<AtlasService>());
+        services.AddSingleton<IComparisonService, ComparisonService>();
         services.AddSingleton<IAtlasService>(provider => provider.GetRequiredService<AtlasService>());
         services.AddSingleton<IAnnotationService, AnnotationService>();
         services.AddSingleton<DraftResolver>();

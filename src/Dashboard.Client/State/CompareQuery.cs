@@ -39,6 +39,9 @@ public sealed record CompareQuery
     /// <summary>Analyses side by side.</summary>
     public IReadOnlyList<string> Runs { get; init; } = [];
 
+    /// <summary>What is shown of two of them.</summary>
+    public PairQuery Pair { get; init; } = new();
+
     /// <summary>Why nothing can be compared yet; null where it can.</summary>
     public string? Missing => Analysis.Length == 0 ? "Choose an analysis." : Methods.Count == 0 ? "Choose at least one method." : Components.Count == 0 ? "Choose at least one number of concepts." : null;
 
@@ -71,11 +74,12 @@ public sealed record CompareQuery
             Classes = Number("classes") ?? usual.Classes,
             At = Number("at"),
             Runs = [.. (Names("runs") ?? usual.Runs).Take(Contracts.IComparisonService.MostRuns)],
+            Pair = PairQuery.FromQuery(query),
         };
     }
 
     /// <summary>As query parameters; what has its default value is null.</summary>
-    public Dictionary<string, object?> ToQuery(CompareQuery usual) => new()
+    public Dictionary<string, object?> ToQuery(CompareQuery usual) => new(Pair.ToQuery())
     {
         ["tab"] = Tab == "methods" ? null : Tab,
         ["analysis"] = Analysis == usual.Analysis || Analysis.Length == 0 ? null : Analysis,

@@ -204,14 +204,6 @@ public static class Sentences
             + (below.Count > 0 ? $" No better than chance: {string.Join(", ", below)}." : "");
     }
 
-    /// <summary>How far two runs found the same concepts.</summary>
-    public static string Match(RunMatch match, string first, string second)
-    {
-        var pairs = match.Classes.SelectMany(c => c.Pairs).ToList();
-        var same = pairs.Count(p => Math.Abs(p.Cosine) >= 0.9);
-        return $"Of {Format.Count(pairs.Count, "pair")} of concepts, {Format.Count(same)} {(same == 1 ? "is" : "are")} the same in “{first}” and “{second}” (|cosine| 0.9 or more), over {Format.Count(match.Classes.Count, "class", "classes")}.";
-    }
-
     /// <summary>Doubts about a concept as short badges with their reasons.</summary>
     public static IEnumerable<(string Text, string Why)> Badges(ConceptCard concept)
     {

@@ -24,6 +24,7 @@ internal static class ApiEndpoints
         var analysis = api.MapGroup("/analyses/{id}").AddEndpointFilter(AnalysisExistsAsync).ProducesProblem(StatusCodes.Status404NotFound);
         MapAnalysis(analysis.MapGroup("").WithTags("analyses"));
         MapAtlas(analysis.MapGroup("").WithTags("atlas"));
+        MapComparison(analysis.MapGroup("/compare/{other}").WithTags("atlas"));
         MapAnnotations(analysis.MapGroup("").WithTags("annotations"));
         MapReports(analysis.MapGroup("").WithTags("reports"));
         MapShares(api, analysis);
@@ -65,7 +66,7 @@ internal static class ApiEndpoints
             .WithName("ListAnalyses").WithSummary("Analyses, newest first.").Produces<Paged<AnalysisSummary>>();
         group.MapGet("/compare", async (string ids, IComparisonService comparisons, CancellationToken cancellation) =>
                 TypedResults.Ok(await comparisons.RunsAsync(ids.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), cancellation)))
-            .WithName("CompareAnalyses").WithSummary("Finished analyses side by side: figures, and concepts matched by cosine. ids: up to six identifiers, separated by commas.");
+            .WithName("CompareAnalyses").WithSummary("Figures of finished analyses side by side. ids: up to six identifiers, separated by commas.");
         group.MapPost("", async (NewAnalysis request, IAnalysisService analyses, CancellationToken cancellation) =>
             {
                 var summary = await analyses.StartAsync(request, cancellation);
@@ -115,6 +116,19 @@ internal static class ApiEndpoints
         group.MapGet("/manifest", async (string id, IAnalysisService analyses, CancellationToken cancellation) =>
                 TypedResults.Content(await analyses.ManifestAsync(id, cancellation), "application/json"))
             .WithName("GetManifest").WithSummary("The recipe of the run: the manifest once finished, the request before.");
+    }
+
+    private static void MapComparison(RouteGroupBuilder group)
+    {
+        group.MapGet("", async Task<IResult> (string id, string other, IComparisonService comparisons, CancellationToken cancellation, double? least = null) =>
+                Found(await comparisons.PairAsync(id, other, least, cancellation), "other analysis, or one of the two has not finished"))
+            .WithName("CompareTwo").WithSummary("Two finished analyses class by class: matched, gained and lost concepts, shift of importance, accuracy, outliers.").Produces<PairView>();
+        group.MapGet("/class", async Task<IResult> (string id, string other, string name, IComparisonService comparisons, CancellationToken cancellation, double? least = null) =>
+                Found(await comparisons.ClassPairAsync(id, other, name, least, cancellation), "class in both analyses"))
+            .WithName("CompareClass").WithSummary("One class of two analyses, concept by concept.").Produces<ClassPairView>();
+        group.MapGet("/changed", (string id, string other, IComparisonService comparisons, CancellationToken cancellation, string? @class = null, int skip = 0, int take = 50) =>
+                Page(skip, take, () => comparisons.ChangedAsync(id, other, @class, skip, take, cancellation)))
+            .WithName("ListChanged").WithSummary("Images that two analyses predict differently.").Produces<Paged<ChangedSample>>();
     }
 
     private static void MapAtlas(RouteGroupBuilder group)

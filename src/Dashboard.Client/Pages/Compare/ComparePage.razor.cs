@@ -93,7 +93,7 @@ public sealed partial class ComparePage : IDisposable
         {
             var before = _query;
             Read();
-            if (_query.ToQuery(_usual with { Analysis = "" }).Any(p => p.Key is not ("at" or "tab" or "runs") && !Equals(p.Value, before.ToQuery(_usual with { Analysis = "" })[p.Key])))
+            if (before with { At = _query.At, Tab = _query.Tab, Runs = _query.Runs, Pair = _query.Pair } is var same && _query.ToQuery(_usual with { Analysis = "" }).Any(p => !Equals(p.Value, same.ToQuery(_usual with { Analysis = "" })[p.Key])))
             {
                 _done = null;
             }

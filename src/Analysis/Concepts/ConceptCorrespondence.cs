@@ -1,0 +1,146 @@
+using Analysis.Numerics;
+
+namespace Analysis.Concepts;
+
+/// <summary>Two concepts of different analyses of one class that are held to be the same.</summary>
+/// <param name="First">Row in the first analysis.</param>
+/// <param name="Second">Row in the second.</param>
+/// <param name="Similarity">How alike they are, signed, in [−1, 1].</param>
+public sealed record ConceptCounterpart(int First, int Second, double Similarity);
+
+/// <summary>
+/// Finds the concepts of one analysis again in another one of the same class: by the direction they point in where both lie in
+/// the same activations, else by what they respond to (Li, Yosinski, Clune, Lipson and Hopcroft 2016, section 3: units of
+/// different networks are matched one to one by the correlation of their activations). Managed code only.
+/// </summary>
+public static class ConceptCorrespondence
+{
+    /// <summary>Fewest samples for a correlation.</summary>
+    public const int FewestSamples = 5;
+
+    /// <summary>Pearson correlations between all columns of two sets of coefficients of the same samples.</summary>
+    /// <param name="first">n×k, one row a sample.</param>
+    /// <param name="second">n×m, the same samples in the same order.</param>
+    /// <returns>k×m in [−1, 1]; 0 where a column is constant. O(n k m).</returns>
+    /// <exception cref="ArgumentException">The numbers of rows differ.</exception>
+    public static DenseMatrix Correlations(DenseMatrix first, DenseMatrix second)
+    {
+        if (first.Rows != second.Rows)
+        {
+            throw new ArgumentException($"Coefficients of {first.Rows} and {second.Rows} samples cannot be compared.", nameof(second));
+        }
+
+        // The correlation of two columns is the cosine of the centred ones: as rows they lie together in memory.
+        return ConceptMatching.Cosines(CentredColumns(first), CentredColumns(second));
+    }
+
+    /// <summary>
+    /// One-to-one matching with the largest sum of similarities, of which only those that reach <paramref name="least"/> count:
+    /// a pair that is not alike never takes a concept from one that is. O(max(k, m)³).
+    /// </summary>
+    /// <param name="similarity">k×m in [−1, 1].</param>
+    /// <param name="least">Least similarity of a pair, above 0.</param>
+    /// <param name="ignoreSign">Take |similarity|, for methods whose sign is arbitrary.</param>
+    /// <returns>The pairs, by rising row; empty where nothing is alike.</returns>
+    public static IReadOnlyList<ConceptCounterpart> Match(DenseMatrix similarity, double least, bool ignoreSign = false)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(least);
+        // The matching wants the smaller side as rows.
+        var swapped = similarity.Rows > similarity.Columns;
+        var cost = swapped ? new DenseMatrix(similarity.Columns, similarity.Rows) : new DenseMatrix(similarity.Rows, similarity.Columns);
+        for (var i = 0; i < similarity.Rows; i++)
+        {
+            for (var j = 0; j < similarity.Columns; j++)
+            {
+                var value = ignoreSign ? Math.Abs(similarity[i, j]) : similarity[i, j];
+                value = value >= least ? value : 0;
+                if (swapped)
+                {
+                    cost[j, i] = -value;
+                }
+                else
+                {
+                    cost[i, j] = -value;
+                }
+            }
+        }
+
+        var column = Assignment.Minimize(cost);
+        return
+        [
+            .. column.Select((other, row) => (First: swapped ? other : row, Second: swapped ? row : other, Counts: cost[row, other] < 0))
+                .Where(pair => pair.Counts)
+                .OrderBy(pair => pair.First)
+                .Select(pair => new ConceptCounterpart(pair.First, pair.Second, similarity[pair.First, pair.Second])),
+        ];
+    }
+
+    /// <summary>
+    /// The least |correlation| of n samples that is not put down to chance among so many pairs: two-sided Student t test at 5%,
+    /// divided by the number of pairs (Bonferroni).
+    /// </summary>
+    /// <param name="samples">Number of samples n.</param>
+    /// <param name="pairs">Number of pairs that are looked at.</param>
+    /// <returns>In (0, 1]; 1 where there are fewer than <see cref="FewestSamples"/>.</returns>
+    public static double LeastCorrelation(int samples, int pairs)
+    {
+        if (samples < FewestSamples)
+        {
+            return 1;
+        }
+
+        double degrees = samples - 2, low = 0, high = 1;
+        var allowed = 0.05 / Math.Max(1, pairs);
+        for (var step = 0; step < 50; step++)
+        {
+            var middle = (low + high) / 2;
+            var t = middle * Math.Sqrt(degrees / (1 - (middle * middle)));
+            (low, high) = TailProbability.StudentT(t, degrees) > allowed ? (middle, high) : (low, middle);
+        }
+
+        return high;
+    }
+
+    /// <summary>
+    /// Share of the importance that lies elsewhere: half the sum of |p − q| over matched concepts, and of |p| and |q| over those
+    /// without a counterpart, where p and q are the importances of an analysis over the sum of their magnitudes. It is the total
+    /// variation distance where none is negative.
+    /// </summary>
+    /// <param name="first">Importance of each concept of the first analysis, signed.</param>
+    /// <param name="second">Importance of each concept of the second.</param>
+    /// <param name="pairs">Which of them are the same.</param>
+    /// <returns>0 for the same importance of the same concepts, 1 where nothing is in common; null where one side has no importance at all.</returns>
+    public static double? ImportanceShift(IReadOnlyList<double> first, IReadOnlyList<double> second, IReadOnlyList<ConceptCounterpart> pairs)
+    {
+        double all = first.Sum(Math.Abs), other = second.Sum(Math.Abs);
+        if (!(all > 0) || !(other > 0))
+        {
+            return null;
+        }
+
+        double sum = 2;
+        foreach (var pair in pairs)
+        {
+            double p = first[pair.First] / all, q = second[pair.Second] / other;
+            sum += Math.Abs(p - q) - Math.Abs(p) - Math.Abs(q);
+        }
+
+        return Math.Clamp(sum / 2, 0, 1);
+    }
+
+    /// <summary>The columns, less their means, as rows.</summary>
+    private static DenseMatrix CentredColumns(DenseMatrix values)
+    {
+        var mean = values.ColumnMeans();
+        var result = new DenseMatrix(values.Columns, values.Rows);
+        for (var i = 0; i < values.Rows; i++)
+        {
+            for (var j = 0; j < values.Columns; j++)
+            {
+                result[j, i] = values[i, j] - mean[j];
+            }
+        }
+
+        return result;
+    }
+}

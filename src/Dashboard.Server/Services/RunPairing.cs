@@ -1,0 +1,386 @@
+using System.Text.Json;
+using Analysis;
+using Analysis.Atlas;
+using Analysis.Concepts;
+using Analysis.Factorization;
+using Analysis.Numerics;
+using Analysis.Runs;
+using Dashboard.Client.Contracts;
+using Dashboard.Server.Configuration;
+using Dashboard.Server.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace Dashboard.Server.Services;
+
+/// <summary>
+/// How alike the concepts of two finished analyses are, class by class, and what became of the images that both saw. It holds
+/// what does not depend on the least similarity; names and what people wrote are looked up by whoever shows it.
+/// </summary>
+internal sealed class RunPairing
+{
+    private readonly int[]? _rows;
+
+    private RunPairing(int[]? rows)
+    {
+        _rows = rows;
+    }
+
+    /// <summary>Why nothing can be compared, with a remedy; empty where it can.</summary>
+    public string Problem { get; private init; } = "";
+
+    public MatchMeasure Measure { get; private init; }
+
+    public bool OtherNetwork { get; private init; }
+
+    public bool SignIgnored { get; private init; }
+
+    public IReadOnlyList<PairedClassData> Classes { get; private set; } = [];
+
+    public IReadOnlyList<string> OnlyFirst { get; private init; } = [];
+
+    public IReadOnlyList<string> OnlySecond { get; private init; } = [];
+
+    public int Common { get; private set; }
+
+    public PairSide FirstSide { get; private set; } = new(null, 0);
+
+    public PairSide SecondSide { get; private set; } = new(null, 0);
+
+    public int Mended { get; private set; }
+
+    public int Broken { get; private set; }
+
+    /// <summary>Rows of the first whose prediction differs in the second, by class and row.</summary>
+    public IReadOnlyList<int> Changed { get; private set; } = [];
+
+    /// <summary>Row in the second of a row in the first; −1 where the second did not see the image.</summary>
+    public int RowInSecond(int row) => _rows is null ? row : row < _rows.Length ? _rows[row] : -1;
+
+    /// <summary>Compares two analyses; reads a small part of the file of each class.</summary>
+    public static async Task<RunPairing> ReadAsync(
+        IDbContextFactory<DashboardDbContext> databases, DataFolders folders, AnalysisEntity first, AnalysisEntity second, CancellationToken cancellation)
+    {
+        if (RunFiles.Manifest(folders.Run(first.Id)) is not { } left || RunFiles.Manifest(folders.Run(second.Id)) is not { } right)
+        {
+            return new RunPairing(null) { Problem = "The recipe of one of them cannot be read. Run it again." };
+        }
+
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var (own, others) = (await SideAsync(database, folders, first, left, cancellation), await SideAsync(database, folders, second, right, cancellation));
+        var common = own.Classes.Join(others.Classes, row => row.Name, row => row.Name, (a, b) => (First: a, Second: b)).ToList();
+        var otherNetwork = left.Network.Sha256.Length == 0 || left.Network.Sha256 != right.Network.Sha256;
+        var measure = otherNetwork || left.Layer.Name != right.Layer.Name || left.Layer.Channels != right.Layer.Channels ? MatchMeasure.Correlation : MatchMeasure.Cosine;
+        var rows = await RowsAsync(database, first, second, cancellation);
+        var pairing = new RunPairing(rows)
+        {
+            Measure = measure,
+            OtherNetwork = otherNetwork,
+            SignIgnored = SignIsArbitrary(left) || SignIsArbitrary(right),
+            OnlyFirst = [.. own.Classes.Where(row => others.Classes.All(other => other.Name != row.Name)).Select(row => row.DisplayName)],
+            OnlySecond = [.. others.Classes.Where(row => own.Classes.All(other => other.Name != row.Name)).Select(row => row.DisplayName)],
+            Problem = common.Count == 0 ? "They have no class in common: classes are one where their folders have one name."
+                : measure == MatchMeasure.Correlation && rows is { } map && map.All(row => row < 0)
+                    ? $"They look at different {(otherNetwork ? "networks" : "layers")}, so that concepts can only be matched by the images they respond to, and no image is in both. Analyse the same data set with both."
+                    : "",
+        };
+        if (pairing.Problem.Length == 0)
+        {
+            await Task.Run(() => pairing.Compare(own, others, common, cancellation), cancellation);
+        }
+
+        return pairing;
+    }
+
+    private void Compare(Side own, Side others, IReadOnlyList<(ClassRow First, ClassRow Second)> common, CancellationToken cancellation)
+    {
+        var correlate = Measure == MatchMeasure.Correlation;
+        var classes = new List<PairedClassData>(common.Count);
+        foreach (var (first, second) in common)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            classes.Add(Compare(own, first, others, second, correlate));
+        }
+
+        // Classes that only one has count for the images, whose predictions do not depend on what they are grouped by.
+        foreach (var (side, row) in own.Classes.Select(row => (own, row)).Concat(others.Classes.Select(row => (others, row))).Where(entry => !entry.Item1.Predictions.Seen(entry.row)))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            side.Predictions.Take(row, Outline(side, row, correlate));
+        }
+
+        Classes = CountImages(own, others, classes);
+    }
+
+    private PairedClassData Compare(Side own, ClassRow first, Side others, ClassRow second, bool correlate)
+    {
+        var data = new PairedClassData(first.Name, first.DisplayName, first.Index, second.Index, first.Importance, second.Importance);
+        var (a, b) = (Outline(own, first, correlate), Outline(others, second, correlate));
+        own.Predictions.Take(first, a);
+        others.Predictions.Take(second, b);
+        if (a is null || b is null || a.Concepts != first.Importance.Count || b.Concepts != second.Importance.Count)
+        {
+            return data with { Problem = "Its concepts cannot be read." };
+        }
+
+        if (a.Concepts == 0 || b.Concepts == 0)
+        {
+            return data with { Similarity = new DenseMatrix(a.Concepts, b.Concepts) };
+        }
+
+        if (!correlate)
+        {
+            var channels = a.Values.Length / a.Concepts;
+            return channels > 0 && b.Values.Length == b.Concepts * channels
+                ? data with { Similarity = ConceptMatching.Cosines(Matrix(a.Values, a.Concepts), Matrix(b.Values, b.Concepts)) }
+                : data with { Problem = "Its concept vectors cannot be compared." };
+        }
+
+        if (a.Values.Length == 0 || b.Values.Length == 0)
+        {
+            return data with { Problem = "Its coefficients cannot be read." };
+        }
+
+        var placeOf = new Dictionary<int, int>(b.Sample.Length);
+        for (var position = 0; position < b.Sample.Length; position++)
+        {
+            placeOf[b.Sample[position]] = position;
+        }
+
+        var both = a.Sample.Select((row, position) => (First: position, Second: placeOf.GetValueOrDefault(RowInSecond(row), -1))).Where(pair => pair.Second >= 0).ToList();
+        return both.Count < ConceptCorrespondence.FewestSamples
+            ? data with { Problem = $"Too few images in common ({both.Count}) to say which concepts respond to the same." }
+            : data with
+            {
+                Similarity = ConceptCorrespondence.Correlations(Take(a, both.Select(pair => pair.First)), Take(b, both.Select(pair => pair.Second))),
+                // Few images are alike by chance.
+                LeastByChance = ConceptCorrespondence.LeastCorrelation(both.Count, a.Concepts * b.Concepts),
+            };
+    }
+
+    private List<PairedClassData> CountImages(Side own, Side others, List<PairedClassData> classes)
+    {
+        var counts = own.Classes.ToDictionary(row => row.Index, _ => new Counts());
+        var all = new Counts();
+        var changed = new List<(int Class, int Row)>();
+        for (var row = 0; row < own.Predictions.Count; row++)
+        {
+            var other = RowInSecond(row);
+            var (a, b) = (own.Predictions[row], others.Predictions[other]);
+            if (a is not { } mine || b is not { } theirs)
+            {
+                continue;
+            }
+
+            var differs = own.OutputName(mine.Output) != others.OutputName(theirs.Output);
+            foreach (var count in new[] { all, counts[mine.Class] })
+            {
+                count.Add(mine.Right, theirs.Right, differs, own.Outliers.Contains(row), others.Outliers.Contains(other));
+            }
+
+            if (differs)
+            {
+                changed.Add((mine.Class, row));
+            }
+        }
+
+        (Common, Mended, Broken) = (all.Images, all.Mended, all.Broken);
+        (FirstSide, SecondSide) = (all.First, all.Second);
+        Changed = [.. changed.OrderBy(entry => entry.Class).ThenBy(entry => entry.Row).Select(entry => entry.Row)];
+        return classes.ConvertAll(data => data with { Common = counts[data.First].Images, Changed = counts[data.First].Changed, FirstSide = counts[data.First].First, SecondSide = counts[data.First].Second });
+    }
+
+    private static ClassOutline? Outline(Side side, ClassRow row, bool coefficients)
+    {
+        var path = ClassArraysFile.PathOf(side.Folder, row.Index);
+        try
+        {
+            return File.Exists(path) ? ClassArraysFile.ReadOutline(path, coefficients) : null;
+        }
+        catch (AnalysisException)
+        {
+            return null;
+        }
+    }
+
+    private static DenseMatrix Matrix(float[] values, int rows) => new(rows, values.Length / rows, Array.ConvertAll(values, value => (double)value));
+
+    private static DenseMatrix Take(ClassOutline outline, IEnumerable<int> positions)
+    {
+        var rows = positions.ToList();
+        var result = new DenseMatrix(rows.Count, outline.Concepts);
+        for (var i = 0; i < rows.Count; i++)
+        {
+            for (var j = 0; j < outline.Concepts; j++)
+            {
+                result[i, j] = outline.Values[(rows[i] * outline.Concepts) + j];
+            }
+        }
+
+        return result;
+    }
+
+    private static bool SignIsArbitrary(Manifest manifest) =>
+        FactorizationCatalogue.All.FirstOrDefault(method => method.Info.Name == manifest.Request.Method)?.Info.SignIsArbitrary ?? false;
+
+    /// <summary>Row in the second of each row of the first, −1 where there is none; null where the rows are the same.</summary>
+    private static async Task<int[]?> RowsAsync(DashboardDbContext database, AnalysisEntity first, AnalysisEntity second, CancellationToken cancellation)
+    {
+        var own = database.Samples.AsNoTracking().Where(row => row.AnalysisKey == first.Key);
+        var others = database.Samples.AsNoTracking().Where(row => row.AnalysisKey == second.Key);
+        var count = await own.CountAsync(cancellation);
+        if (count == await others.CountAsync(cancellation) && await own.Join(others, row => row.Index, row => row.Index, (a, b) => new { First = a.Path, Second = b.Path }).CountAsync(pair => pair.First == pair.Second, cancellation) == count)
+        {
+            return null;
+        }
+
+        var map = new int[count == 0 ? 0 : await own.MaxAsync(row => row.Index, cancellation) + 1];
+        Array.Fill(map, -1);
+        await foreach (var pair in own.Join(others, row => row.Path, row => row.Path, (a, b) => new { First = a.Index, Second = b.Index }).AsAsyncEnumerable().WithCancellation(cancellation))
+        {
+            map[pair.First] = pair.Second;
+        }
+
+        return map;
+    }
+
+    private static async Task<Side> SideAsync(DashboardDbContext database, DataFolders folders, AnalysisEntity analysis, Manifest manifest, CancellationToken cancellation)
+    {
+        var key = analysis.Key;
+        var importance = (await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Class).ThenBy(row => row.Rank)
+            .Select(row => new { row.Class, row.Importance }).ToListAsync(cancellation)).ToLookup(row => row.Class, row => row.Importance);
+        var classes = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key && row.Ready).OrderBy(row => row.Index)
+            .Select(row => new { row.Index, row.Name, row.DisplayName, row.Label, row.Accuracy }).ToListAsync(cancellation);
+        var outliers = await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == key && row.OutlierKind != "").Select(row => row.Index).ToListAsync(cancellation);
+        return new Side(
+            folders.Run(analysis.Id),
+            // Where classes are predictions there is no label, and none is right or wrong.
+            [.. classes.Select(row => new ClassRow(row.Index, row.Name, row.DisplayName, row.Accuracy is null ? null : row.Label, [.. importance[row.Index]]))],
+            [.. outliers],
+            manifest.Network.Outputs.Count > 0 ? manifest.Network.Outputs : analysis.OutputNames is null ? [] : JsonSerializer.Deserialize<string[]>(analysis.OutputNames, Json.Options) ?? []);
+    }
+
+    private sealed record ClassRow(int Index, string Name, string DisplayName, int? Label, IReadOnlyList<double> Importance);
+
+    private sealed record Side(string Folder, IReadOnlyList<ClassRow> Classes, HashSet<int> Outliers, IReadOnlyList<string> Outputs)
+    {
+        public Predictions Predictions { get; } = new();
+
+        public string OutputName(int output) => output >= 0 && output < Outputs.Count && Outputs[output].Length > 0 ? Outputs[output] : FormattableString.Invariant($"output {output}");
+    }
+
+    /// <summary>Predicted output, class and correctness of each row.</summary>
+    private sealed class Predictions
+    {
+        private readonly List<(int Class, int Output, bool? Right)?> _rows = [];
+        private readonly HashSet<int> _classes = [];
+
+        public int Count => _rows.Count;
+
+        public (int Class, int Output, bool? Right)? this[int row] => row >= 0 && row < _rows.Count ? _rows[row] : null;
+
+        public bool Seen(ClassRow row) => _classes.Contains(row.Index);
+
+        public void Take(ClassRow of, ClassOutline? outline)
+        {
+            _classes.Add(of.Index);
+            for (var position = 0; position < (outline?.Sample.Length ?? 0); position++)
+            {
+                var row = outline!.Sample[position];
+                while (_rows.Count <= row)
+                {
+                    _rows.Add(null);
+                }
+
+                _rows[row] = (of.Index, outline.Predicted[position], of.Label is { } label ? label == outline.Predicted[position] : null);
+            }
+        }
+    }
+
+    private sealed class Counts
+    {
+        private int _judged;
+        private int _rightInFirst;
+        private int _rightInSecond;
+        private int _oddInFirst;
+        private int _oddInSecond;
+
+        public int Images { get; private set; }
+
+        public int Changed { get; private set; }
+
+        public int Mended { get; private set; }
+
+        public int Broken { get; private set; }
+
+        public PairSide First => new(_judged > 0 ? (double)_rightInFirst / _judged : null, _oddInFirst);
+
+        public PairSide Second => new(_judged > 0 ? (double)_rightInSecond / _judged : null, _oddInSecond);
+
+        public void Add(bool? rightInFirst, bool? rightInSecond, bool changed, bool oddInFirst, bool oddInSecond)
+        {
+            Images++;
+            Changed += changed ? 1 : 0;
+            _oddInFirst += oddInFirst ? 1 : 0;
+            _oddInSecond += oddInSecond ? 1 : 0;
+            if (rightInFirst is { } first && rightInSecond is { } second)
+            {
+                _judged++;
+                _rightInFirst += first ? 1 : 0;
+                _rightInSecond += second ? 1 : 0;
+                Mended += !first && second ? 1 : 0;
+                Broken += first && !second ? 1 : 0;
+            }
+        }
+    }
+}
+
+/// <summary>A class of two analyses, before it is said from which similarity on two concepts are the same.</summary>
+/// <param name="Name">Name of the folder.</param>
+/// <param name="DisplayName">Name for display.</param>
+/// <param name="First">Index in the first analysis.</param>
+/// <param name="Second">Index in the second.</param>
+/// <param name="FirstImportance">Importance of the first's concepts by rank.</param>
+/// <param name="SecondImportance">Importance of the second's.</param>
+internal sealed record PairedClassData(string Name, string DisplayName, int First, int Second, IReadOnlyList<double> FirstImportance, IReadOnlyList<double> SecondImportance)
+{
+    /// <summary>Signed similarity of each two concepts; null where there is a problem.</summary>
+    public DenseMatrix? Similarity { get; init; }
+
+    /// <summary>Least similarity that is not put down to chance.</summary>
+    public double LeastByChance { get; init; }
+
+    public string Problem { get; init; } = "";
+
+    public int Common { get; init; }
+
+    public int Changed { get; init; }
+
+    public PairSide FirstSide { get; init; } = new(null, 0);
+
+    public PairSide SecondSide { get; init; } = new(null, 0);
+
+    /// <summary>Which concepts are the same from a similarity on.</summary>
+    public IReadOnlyList<ConceptCounterpart> Match(double least, bool ignoreSign) =>
+        Similarity is null ? [] : ConceptCorrespondence.Match(Similarity, Math.Max(least, LeastByChance), ignoreSign);
+
+    /// <summary>The row of the comparison.</summary>
+    public PairedClass Row(double least, IReadOnlyList<ConceptCounterpart> pairs) => new()
+    {
+        Name = Name,
+        DisplayName = DisplayName,
+        First = First,
+        Second = Second,
+        FirstConcepts = FirstImportance.Count,
+        SecondConcepts = SecondImportance.Count,
+        Matched = pairs.Count,
+        SameStrongest = Similarity is null || FirstImportance.Count == 0 || SecondImportance.Count == 0 ? null : pairs.Any(pair => pair is { First: 0, Second: 0 }),
+        Similarity = pairs.Count == 0 ? null : pairs.Average(pair => Math.Abs(pair.Similarity)),
+        Shift = Similarity is null ? null : ConceptCorrespondence.ImportanceShift(FirstImportance, SecondImportance, pairs),
+        Least = Math.Max(least, LeastByChance),
+        Common = Common,
+        Changed = Changed,
+        FirstSide = FirstSide,
+        SecondSide = SecondSide,
+        Problem = Problem,
+    };
+}
