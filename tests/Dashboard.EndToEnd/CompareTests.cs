@@ -74,20 +74,45 @@ public sealed class CompareTests(Stage stage)
     }
 
     [Fact]
-    public async Task Two_runs_stand_side_by_side_with_their_concepts_matched()
+    public async Task Two_analyses_are_compared_concept_by_concept_and_the_address_brings_the_class_back()
     {
         var site = stage.Site;
         var sample = await site.CompleteSampleAsync();
-        var run = await site.StartRunAsync(new NewAnalysis { Dataset = site.SampleImages, Network = site.SampleNetwork, Limit = 400, Concepts = 5, Name = "Fewer images" });
-        await site.WaitAsync(run.Id, progress => progress.State == AnalysisState.Completed);
+        var run = await site.SecondRunAsync();
         await using var visitor = await stage.VisitorAsync();
-        await visitor.GoAsync(PageUrls.CompareRuns(sample.Id, run.Id));
         var page = visitor.Page;
+        await visitor.GoAsync(PageUrls.CompareRuns(sample.Id));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Four concepts" }).ClickAsync();
         await Expect(page.Locator(".runs thead a")).ToHaveCountAsync(2);
         await Expect(page.Locator(".runs tbody tr").Filter(new() { HasText = "Accuracy" })).ToContainTextAsync("%");
-        await Expect(page.GetByText(new Regex("Of [0-9]+ pairs of concepts, [0-9]+"))).ToBeVisibleAsync();
-        await page.Locator(".class-match summary").First.ClickAsync();
-        await Expect(page.Locator(".class-match[open] .pairs-list img").First).ToBeVisibleAsync();
+        // Four of ten concepts are kept in each of ten classes; the network, and so what it predicts, is the same.
+        var verdict = page.GetByTestId("pair-verdict");
+        await Expect(verdict).ToContainTextAsync(new Regex("40 of 100 concepts of .* are found again in “Four concepts”; 60 are lost and none gained"));
+        await Expect(page.GetByText("Every one of them is predicted alike.")).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "red disc" }).ClickAsync();
+        var detail = page.GetByTestId("class-pair");
+        await Expect(detail.Locator("#pair-class-title")).ToHaveTextAsync("red disc");
+        await Expect(detail.Locator("#pair-class-title")).ToBeFocusedAsync();
+        await Expect(detail.Locator(".pair-list > li")).ToHaveCountAsync(4);
+        await Expect(detail.Locator(".alone > li")).ToHaveCountAsync(6);
+        await Expect(detail.Locator(".pair-list img").First).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Lost" }).ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("sort=lost"));
+
+        await using (var other = await stage.VisitorAsync())
+        {
+            await other.GoAsync(page.Url);
+            await Expect(other.Page.Locator("#pair-class-title")).ToHaveTextAsync("red disc");
+            await Expect(other.Page.Locator(".pair-list > li")).ToHaveCountAsync(4);
+            await Expect(other.Page.Locator("th[aria-sort]")).ToContainTextAsync("Lost");
+            other.AssertNoFault();
+        }
+
+        // The other way round nothing is lost; the concept leads to its page.
+        await page.GetByRole(AriaRole.Button, new() { Name = "Swap" }).ClickAsync();
+        await Expect(verdict).ToContainTextAsync(new Regex("40 of 40 concepts of “Four concepts” are found again in .*; none are lost and 60 gained"));
+        await detail.Locator(".pair-list a.title").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex($"/analyses/{run.Id}/concepts/"));
         visitor.AssertNoFault();
     }
 }

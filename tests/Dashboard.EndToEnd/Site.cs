@@ -16,6 +16,8 @@ public sealed class Site : IAsyncDisposable
     private readonly ConcurrentQueue<string> _output = new();
     private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private Task<AnalysisSummary>? _second;
+
     private Site(Process? process, string folder)
     {
         _process = process;
@@ -170,6 +172,23 @@ public sealed class Site : IAsyncDisposable
         var end = await WaitAsync(sample.Id, progress => progress.State is not (AnalysisState.Queued or AnalysisState.Running));
         Assert.True(end.State == AnalysisState.Completed, end.Message);
         return sample;
+    }
+
+    /// <summary>A second analysis of the sample's images with the sample's network, of fewer concepts; made once.</summary>
+    public Task<AnalysisSummary> SecondRunAsync()
+    {
+        lock (_output)
+        {
+            return _second ??= RunAsync();
+        }
+
+        async Task<AnalysisSummary> RunAsync()
+        {
+            await CompleteSampleAsync();
+            var run = await StartRunAsync(new NewAnalysis { Dataset = SampleImages, Network = SampleNetwork, Concepts = 4, Name = "Four concepts" });
+            await WaitAsync(run.Id, progress => progress.State == AnalysisState.Completed);
+            return run;
+        }
     }
 
     /// <summary>Waits, as a listener of the hub, until the progress of an analysis fulfils a condition.</summary>

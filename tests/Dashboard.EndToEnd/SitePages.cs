@@ -19,6 +19,7 @@ public static class SitePages
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         var shared = await site.ShareClassAsync(sample.Id, 0);
         var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted ring", "dotted star");
+        var other = await site.SecondRunAsync();
         return
         [
             new("home", PageUrls.Home, ".row-item"),
@@ -52,6 +53,8 @@ public static class SitePages
             new("remove and retrain", PageUrls.Retraining(sample.Id), "h1"),
             new("compare", PageUrls.Compare(sample.Id), ".task-panel"),
             new("compare runs", PageUrls.CompareRuns(sample.Id), ".runs tbody tr"),
+            new("compare runs, two", PageUrls.CompareRuns(sample.Id, other.Id) + "&class=red%20disc&sort=similarity", ".pair-list .pic"),
+            new("compare runs, an unknown one", PageUrls.CompareRuns(sample.Id, "ffffffffffff"), ".note"),
             new("shared report", shared.Url, "h1", Live: false),
             new("no such page", "/nothing/here", "h1", Status: 404),
         ];

@@ -22,7 +22,7 @@ public static class PairSentences
             : same == known.Count ? $"In all {Format.Count(known.Count)} classes the most important concept is the same. "
             : same == 0 ? $"In none of {Format.Count(known.Count)} classes is the most important concept the same. "
             : $"In {Format.Count(same)} of {Format.Count(known.Count)} classes the most important concept is the same. ";
-        return $"{strongest}{Format.Count(matched)} of {Format.Count(matched + lost, "concept")} of “{view.First.Name}” {(matched == 1 ? "is" : "are")} found again in “{view.Second.Name}”; {Format.Count(gained)} {(gained == 1 ? "is" : "are")} gained, {Format.Count(lost)} lost.";
+        return $"{strongest}{Format.Count(matched)} of {Format.Count(matched + lost, "concept")} of “{view.First.Name}” {(matched == 1 ? "is" : "are")} found again in “{view.Second.Name}”; {Number(lost)} {(lost == 1 ? "is" : "are")} lost and {Number(gained)} gained.";
     }
 
     /// <summary>What became of the images that both saw; empty where there are none.</summary>
@@ -78,12 +78,13 @@ public static class PairSentences
             return row.Problem;
         }
 
-        var text = $"{Format.Count(row.Matched)} of {Format.Count(row.FirstConcepts, "concept")} found again, {Format.Count(row.Gained)} gained";
+        var text = $"{Format.Count(row.Matched)} of {Format.Count(row.FirstConcepts, "concept")} found again, {Number(row.Gained)} gained";
         var shift = row.Shift is { } moved ? $"; {Format.Percent(moved)} of the importance lies elsewhere" : "";
         var first = view.First.Concepts.FirstOrDefault();
         var second = view.Second.Concepts.FirstOrDefault();
         var strongest = first is null || second is null ? ""
             : row.SameStrongest == true ? $" The most important concept is the same: {Names.Concept(first)}{(Names.Concept(first) == Names.Concept(second) ? "" : $", there called {Names.Concept(second)}")}."
+            : Names.Concept(first) == Names.Concept(second) ? " The most important concept is another one."
             : $" The most important concept changes from {Names.Concept(first)} to {Names.Concept(second)}.";
         return text + shift + "." + strongest;
     }
@@ -95,6 +96,8 @@ public static class PairSentences
         return view.StrategyAgreement is not { } agreement ? counts + "."
             : $"{counts}; {(agreement >= 0.8 ? "the images are divided almost alike" : agreement >= 0.4 ? "the images are divided somewhat alike" : "the images are divided differently")} (adjusted Rand index {Format.Number(agreement)}).";
     }
+
+    private static string Number(int count) => count == 0 ? "none" : Format.Count(count);
 
     private static string Turned(PairView view) => view.FirstSide.Accuracy is null ? ""
         : $": {Format.Count(view.Mended)} {(view.Mended == 1 ? "turns" : "turn")} right, {Format.Count(view.Broken)} {(view.Broken == 1 ? "turns" : "turn")} wrong";

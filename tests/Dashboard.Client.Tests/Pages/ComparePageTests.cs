@@ -54,14 +54,70 @@ public sealed class ComparePageTests : BunitContext
     }
 
     [Fact]
-    public void Runs_stand_side_by_side_with_their_matched_concepts()
+    public void Runs_stand_side_by_side_with_what_is_found_again_in_words_and_pictures()
     {
-        Services.GetRequiredService<NavigationManager>().NavigateTo("/compare?runs=0123456789ab,ba9876543210");
-        var page = Render<ComparePage>();
+        var page = Open("/compare?runs=0123456789ab,ba9876543210");
         page.WaitForAssertion(() => Assert.Equal(2, page.FindAll(".runs thead a").Count));
         Assert.Equal("★ 90.0%", page.FindAll(".runs b").First().TextContent);
-        Assert.Contains("Of 1 pair of concepts, 1 is the same", page.Markup);
-        Assert.Equal("/analyses/ba9876543210/concepts/4", page.FindAll(".pairs-list a")[1].GetAttribute("href"));
+        Assert.Equal(
+            "In 1 of 2 classes the most important concept is the same. 3 of 4 concepts of “run 0” are found again in “run 1”; 1 is lost and 2 gained.",
+            page.Find("[data-testid=pair-verdict]").TextContent);
+        Assert.Contains("2 predictions differ: 1 turns right, 0 turn wrong.", page.Markup);
+        // The class that changed most is opened by itself.
+        Assert.Equal("dog", page.Find("#pair-class-title").TextContent);
+        var pair = page.Find(".pair-list li");
+        Assert.Equal(["/analyses/0123456789ab/concepts/3", "/analyses/ba9876543210/concepts/4"], pair.QuerySelectorAll("a.title").Select(a => a.GetAttribute("href")));
+        Assert.Equal("green skin", pair.QuerySelector("a.title")!.TextContent);
+        Assert.Equal("Importance 50% in the first, 40% in the second", pair.QuerySelector(".dumbbell")!.GetAttribute("aria-label"));
+        Assert.Contains("−10.0", pair.QuerySelector(".values")!.TextContent);
+        Assert.Contains("most like c1 in the second (0.31)", page.FindAll(".alone li")[0].TextContent);
+        Assert.Equal(2, page.FindAll(".alone").Count);
+        Assert.Single(page.FindAll(".alone")[1].Children);
+    }
+
+    [Fact]
+    public void Classes_are_sorted_chosen_and_searched_by_the_address()
+    {
+        var page = Open("/compare?runs=0123456789ab,ba9876543210");
+        page.WaitForAssertion(() => Assert.Equal(["dog", "cat"], page.FindAll(".pick").Select(b => b.TextContent)));
+        page.FindAll(".sort").Single(b => b.TextContent.StartsWith("Class", StringComparison.Ordinal)).Click();
+        page.WaitForAssertion(() => Assert.Equal(["cat", "dog"], page.FindAll(".pick").Select(b => b.TextContent)));
+        Assert.Equal("ascending", page.FindAll("th[aria-sort]").Single().GetAttribute("aria-sort"));
+        page.FindAll(".pick").Single(b => b.TextContent == "dog").Click();
+        page.WaitForAssertion(() => Assert.Equal("true", page.FindAll(".pick").Single(b => b.TextContent == "dog").GetAttribute("aria-pressed")));
+        page.Find(".verdict select").Change("0.6");
+        page.WaitForAssertion(() => Assert.Equal(0.6, _shelf.Least));
+        Assert.All(["sort=name", "class=dog", "least=0.6"], part => Assert.Contains(part, Services.GetRequiredService<NavigationManager>().Uri));
+        page.FindAll(".verdict button").Single(b => b.TextContent == "Swap").Click();
+        page.WaitForAssertion(() => Assert.Contains("runs=ba9876543210%2C0123456789ab", Services.GetRequiredService<NavigationManager>().Uri));
+    }
+
+    [Fact]
+    public void What_cannot_be_compared_is_said_in_words()
+    {
+        _shelf.Unfinished = [Samples.Analysis() with { Name = "to come", State = AnalysisState.Running }];
+        _shelf.Problem = "They have no class in common.";
+        var page = Open("/compare?runs=0123456789ab,ba9876543210,cccccccccccc");
+        page.WaitForAssertion(() => Assert.Contains("They have no class in common.", page.Find("[data-testid=pair-problem]").TextContent));
+        Assert.Contains("“to come” is still being computed", page.Find("[aria-label='What cannot be shown']").TextContent);
+        // What can be said of each by itself is still there.
+        Assert.NotEmpty(page.FindAll(".runs tbody tr"));
+    }
+
+    [Fact]
+    public void The_address_of_a_pair_survives_the_round_trip_and_refuses_nonsense()
+    {
+        var query = new PairQuery { With = "ba9876543210", Class = "a b/c", Find = "cat", Sort = "lost", Reverse = true, Least = 0.6 };
+        var back = PairQuery.FromQuery(query.ToQuery().ToDictionary(p => p.Key, p => p.Value is IFormattable number ? number.ToString(null, System.Globalization.CultureInfo.InvariantCulture) : p.Value as string));
+        Assert.Equal(query, back);
+        Assert.Equal(new PairQuery(), PairQuery.FromQuery(new Dictionary<string, string?> { ["sort"] = "colour", ["least"] = "7", ["reverse"] = "maybe" }));
+        Assert.All(new PairQuery().ToQuery().Values, Assert.Null);
+    }
+
+    private IRenderedComponent<ComparePage> Open(string address)
+    {
+        Services.GetRequiredService<NavigationManager>().NavigateTo(address);
+        return Render<ComparePage>();
     }
 
     /// <summary>One stored comparison of unique concepts and NMF with 5 and 20 concepts.</summary>
@@ -95,9 +151,43 @@ public sealed class ComparePageTests : BunitContext
 
         public Task<IReadOnlyList<TaskView>> ListAsync(string analysisId, string? kind = null, CancellationToken cancellation = default) => Task.FromResult<IReadOnlyList<TaskView>>([]);
 
+        public IReadOnlyList<AnalysisSummary> Unfinished { get; set; } = [];
+
+        public string Problem { get; set; } = "";
+
+        public double? Least { get; private set; }
+
         public Task<RunComparison> RunsAsync(IReadOnlyList<string> analysisIds, CancellationToken cancellation = default) => Task.FromResult(new RunComparison(
-            [.. analysisIds.Select((id, i) => new RunFigures { Analysis = Samples.Analysis() with { Id = id, Name = $"run {i}", Accuracy = 0.9 - 0.1 * i } })],
-            [new RunMatch(analysisIds[0], analysisIds[1], 0.95, "", [new ClassMatch("cat", 0, 0, 0.95, [new ConceptMatch(Samples.Tile(3, 0.5), Samples.Tile(4, 0.4), -0.95)], 0)])]));
+            [.. analysisIds.Select((id, i) => new RunFigures { Analysis = Run(id, i), RelativeError = 0.1 })], Unfinished, []));
+
+        public Task<PairView?> PairAsync(string first, string second, double? least = null, CancellationToken cancellation = default)
+        {
+            Least = least;
+            return Task.FromResult<PairView?>(new PairView
+            {
+                First = Run(first, 0), Second = Run(second, 1), Problem = Problem, Least = least ?? 0.9, Common = 20, Changed = 2, Mended = 1,
+                FirstSide = new PairSide(0.9, 3), SecondSide = new PairSide(0.95, 2),
+                Classes =
+                [
+                    new PairedClass { Name = "cat", DisplayName = "cat", FirstConcepts = 2, SecondConcepts = 2, Matched = 2, SameStrongest = true, Similarity = 1, Shift = 0.05 },
+                    Dog,
+                ],
+            });
+        }
+
+        public Task<ClassPairView?> ClassPairAsync(string first, string second, string name, double? least = null, CancellationToken cancellation = default) => Task.FromResult<ClassPairView?>(new ClassPairView
+        {
+            Class = Dog with { Name = name, DisplayName = name },
+            First = Class(first, [Samples.Card(0, 0.5, "green skin") with { Id = 3 }, Samples.Card(1, 0.2) with { Id = 5 }]),
+            Second = Class(second, [Samples.Card(0, 0.4) with { Id = 4 }, Samples.Card(1, 0.2) with { Id = 6 }, Samples.Card(2, 0.1) with { Id = 7, Hidden = true }]),
+            Pairs = [new PairedConcept(0, 0, 0.95)],
+            Lost = [new LoneConcept(1, 1, 0.31)],
+            Gained = [new LoneConcept(1, 1, 0.31), new LoneConcept(2, 1, 0.2)],
+            OutliersOnlyFirst = new([], 0),
+            OutliersOnlySecond = new([], 0),
+        });
+
+        public Task<Paged<ChangedSample>> ChangedAsync(string first, string second, string? name, int skip, int take, CancellationToken cancellation = default) => Task.FromResult(new Paged<ChangedSample>([], 0));
 
         public Task<TaskView> StartAsync(string analysisId, string kind, JsonElement? parameters, CancellationToken cancellation = default) => throw new NotSupportedException();
 
@@ -106,6 +196,12 @@ public sealed class ComparePageTests : BunitContext
         public Task CancelAsync(string analysisId, string taskId, CancellationToken cancellation = default) => throw new NotSupportedException();
 
         public Task DeleteAsync(string analysisId, string taskId, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+        private static PairedClass Dog => new() { Name = "dog", DisplayName = "dog", First = 1, Second = 1, FirstConcepts = 2, SecondConcepts = 3, Matched = 1, SameStrongest = false, Similarity = 0.95, Shift = 0.4 };
+
+        private static AnalysisSummary Run(string id, int place) => Samples.Analysis() with { Id = id, Name = $"run {place}", Accuracy = 0.9 - (0.1 * place) };
+
+        private static ClassView Class(string id, IReadOnlyList<ConceptCard> concepts) => Samples.ClassView(concepts, []) with { Analysis = Run(id, 0) };
 
         private static TaskView View() => new() { Id = "aaaaaaaaaaaa", AnalysisId = "0123456789ab", Kind = ComparisonView.Kind, Parameters = default, State = AnalysisState.Completed };
     }

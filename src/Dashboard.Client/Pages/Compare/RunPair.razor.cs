@@ -49,6 +49,10 @@ public sealed partial class RunPair : IDisposable
     [Parameter]
     public EventCallback OnSwap { get; set; }
 
+    /// <summary>Stands between the verdict and the classes.</summary>
+    [Parameter]
+    public RenderFragment? ChildContent { get; set; }
+
     [Inject]
     private IComparisonService Comparisons { get; set; } = default!;
 
