@@ -44,6 +44,11 @@ internal static class DashboardHost
         {
             // Built, not published: the files are served from where they lie in the source tree.
             StaticWebAssetsLoader.UseStaticWebAssets(builder.Environment, builder.Configuration);
+            if (!builder.Environment.IsDevelopment())
+            {
+                // Watching these files for edits would forbid browsers to keep any of them.
+                builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["ReloadStaticAssetsAtRuntime"] = bool.FalseString });
+            }
         }
 
         ConfigureLogging(builder);

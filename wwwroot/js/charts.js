@@ -46,3 +46,33 @@
     },
   });
 })();
+
+// The library's script and the first drawing hold a page up for a quarter of a second: charts wait until the page answers, and
+// those out of sight until it has nothing else to do.
+(() => {
+  const PATIENCE = 4000, REST = 400;
+  const root = document.documentElement;
+  const answers = new Promise(done => {
+    const look = () => {
+      if (!('live' in root.dataset && 'keys' in root.dataset)) return;
+      watcher.disconnect();
+      done();
+    };
+    const watcher = new MutationObserver(look);
+    watcher.observe(root, { attributes: true, attributeFilter: ['data-live', 'data-keys'] });
+    setTimeout(done, PATIENCE);
+    look();
+  });
+  const idle = done => window.requestIdleCallback ? requestIdleCallback(done, { timeout: PATIENCE }) : setTimeout(done);
+  const inSight = element => {
+    const place = element?.getBoundingClientRect();
+    return place && place.bottom > 0 && place.top < innerHeight;
+  };
+  window.atlasCharts = {
+    // Resolves when the chart in this element may be drawn.
+    turn: async element => {
+      await answers;
+      if (!inSight(element)) await new Promise(done => setTimeout(() => idle(done), REST));
+    },
+  };
+})();

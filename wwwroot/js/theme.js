@@ -25,6 +25,7 @@
       listeners.set(next, handler);
       // From here on the page answers: tests wait for it, and styles may.
       document.documentElement.dataset.live = '';
+      dress();
       return next++;
     },
     unlisten: id => { removeEventListener('atlas-theme', listeners.get(id)); listeners.delete(id); },
@@ -42,8 +43,11 @@
     if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !('keys' in root.dataset)) { e.preventDefault(); root.dataset.wanted = ''; }
   });
 
-  // Style sheets that nothing on the first screen needs.
-  addEventListener('DOMContentLoaded', () => document.querySelectorAll('link[data-later]').forEach(sheet => { sheet.media = 'all'; }));
+  // Style sheets that nothing on the first screen needs: reading and applying them waits until the page answers.
+  const dress = () => {
+    const put = () => document.querySelectorAll('link[data-later]').forEach(sheet => { sheet.rel = 'stylesheet'; });
+    if (window.requestIdleCallback) requestIdleCallback(put, { timeout: 500 }); else put();
+  };
 
   // Sliders that only change how things look stay in the browser: <input type="range" data-css-var="--name">.
   const restore = name => { try { return localStorage.getItem('var' + name); } catch { return null; } };
