@@ -32,4 +32,39 @@ public sealed record Shares(double[] Share, double[] Spread, double Unexplained,
         return new Shares(
             [.. mean.Take(concepts).Select(m => m / scale)], [.. spread.Select(s => s / scale)], rest + sum > 0 ? rest / (rest + sum) : 0, scale);
     }
+
+    /// <summary>
+    /// Spread of several concepts taken as one: population standard deviation over images of the sum of their contributions, over
+    /// the denominator of <see cref="Of"/>. It lies below the sum of their spreads where they take turns.
+    /// </summary>
+    /// <param name="contributions">n×(k+1) row by row, as stored with a class.</param>
+    /// <param name="concepts">k.</param>
+    /// <param name="together">Ranks of the concepts, each once.</param>
+    public static double JointSpread(ReadOnlySpan<float> contributions, int concepts, IReadOnlyList<int> together)
+    {
+        var (width, n) = (concepts + 1, contributions.Length / (concepts + 1));
+        if (n == 0)
+        {
+            return 0;
+        }
+
+        var sums = new double[concepts];
+        var joint = new double[n];
+        for (var row = 0; row < n; row++)
+        {
+            var values = contributions.Slice(row * width, width);
+            for (var i = 0; i < concepts; i++)
+            {
+                sums[i] += values[i];
+            }
+
+            foreach (var rank in together)
+            {
+                joint[row] += values[rank];
+            }
+        }
+
+        var scale = sums.Sum(sum => Math.Abs(sum / n));
+        return RobustStatistics.StandardDeviation(joint) / (scale > 0 ? scale : 1);
+    }
 }

@@ -6,6 +6,7 @@ namespace Analysis.Numerics;
 public static class Rounding
 {
     private const int Digits = 10;
+    private const int MostPlaces = 15;
 
     /// <summary>
     /// Ten significant digits. The last bits of a sum depend on where its terms happen to lie in memory; written out, they
@@ -19,10 +20,14 @@ public static class Rounding
         }
 
         var places = Digits - 1 - (int)Math.Floor(Math.Log10(Math.Abs(value)));
-        return places is >= 0 and <= 15 ? Math.Round(value, places) : value;
+        // Beyond the places that Math.Round knows, by way of the decimal text.
+        return places is >= 0 and <= MostPlaces ? Math.Round(value, places) : Decimal(value, "E9");
     }
 
     /// <summary>Six significant digits of a p value, however small.</summary>
     public static double Probability(double value) =>
-        double.IsFinite(value) ? double.Parse(value.ToString("E5", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : value;
+        double.IsFinite(value) ? Decimal(value, "E5") : value;
+
+    private static double Decimal(double value, string format) =>
+        double.Parse(value.ToString(format, CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

@@ -94,6 +94,12 @@ public sealed record AtlasView : IAnalysisView
     public IReadOnlyDictionary<string, int> OutlierKinds { get; init; } = new Dictionary<string, int>();
 }
 
+/// <summary>Concepts that a person holds to be one, taken together.</summary>
+/// <param name="Concepts">Identifiers of those listed under another one, in the order of their ranks.</param>
+/// <param name="Importance">Share of the mean logit of all of them and the one that they are listed under, signed.</param>
+/// <param name="ImportanceSpread">Standard deviation of their common per-image share; null where it is not known.</param>
+public sealed record MergedShare(IReadOnlyList<int> Concepts, double Importance, double? ImportanceSpread);
+
 /// <summary>One concept on a class page.</summary>
 public sealed record ConceptCard
 {
@@ -111,6 +117,9 @@ public sealed record ConceptCard
 
     /// <summary>The concept of its class that a person holds to be the same; null where none.</summary>
     public int? Into { get; init; }
+
+    /// <summary>On a class page, what it carries together with the concepts listed under it; null where there are none.</summary>
+    public MergedShare? Merged { get; init; }
 
     /// <summary>Share of the mean logit, signed.</summary>
     public double Importance { get; init; }

@@ -105,7 +105,7 @@ public static class Sentences
     public static string Class(ClassView view)
     {
         var sentences = new List<string>(3);
-        var positive = view.Concepts.Where(c => c.Importance > 0).OrderByDescending(c => c.Importance).ToList();
+        var positive = ListedConcepts.Of(view).Where(c => ListedConcepts.Share(c) > 0).OrderByDescending(ListedConcepts.Share).ToList();
         if (positive.Count == 0)
         {
             sentences.Add($"No concept was found that speaks for “{view.DisplayName}”.");
@@ -116,9 +116,9 @@ public static class Sentences
             var strongest = positive[0];
             sentences.Add(needed switch
             {
-                1 => $"To recognise “{view.DisplayName}” this network relies mainly on one concept, {Names.Concept(strongest)}, which carries {Format.Percent(strongest.Importance)} of the score.",
-                <= 4 => $"To recognise “{view.DisplayName}” this network relies on {Word(needed)} concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(strongest.Importance)} of the score.",
-                _ => $"The score of “{view.DisplayName}” is spread over many concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(strongest.Importance)} of it.",
+                1 => $"To recognise “{view.DisplayName}” this network relies mainly on one concept, {Names.Concept(strongest)}, which carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
+                <= 4 => $"To recognise “{view.DisplayName}” this network relies on {Word(needed)} concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
+                _ => $"The score of “{view.DisplayName}” is spread over many concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of it.",
             });
         }
 
@@ -145,11 +145,11 @@ public static class Sentences
 
     /// <summary>What a strategy relies on, in a few words: "mainly wheels (66%)".</summary>
     /// <param name="profile">Mean share of each concept.</param>
-    /// <param name="names">Their names.</param>
-    public static string Mixture(IReadOnlyList<double> profile, IReadOnlyList<string> names)
+    /// <param name="names">Their names; null for one that is not to be named.</param>
+    public static string Mixture(IReadOnlyList<double> profile, IReadOnlyList<string?> names)
     {
         var total = profile.Sum(Math.Abs);
-        var leading = Enumerable.Range(0, Math.Min(profile.Count, names.Count)).Where(i => profile[i] > 0).OrderByDescending(i => profile[i]).Take(2).ToList();
+        var leading = Enumerable.Range(0, Math.Min(profile.Count, names.Count)).Where(i => profile[i] > 0 && names[i] is not null).OrderByDescending(i => profile[i]).Take(2).ToList();
         return leading.Count == 0 || total <= 0
             ? "no concept speaks for the class"
             : leading.Count == 1 || profile[leading[0]] >= 0.6 * total
@@ -233,11 +233,11 @@ public static class Sentences
     // The smallest number of strongest concepts that carry the share of everything that speaks for the class.
     private static int CountFor(List<ConceptCard> positive, double share)
     {
-        var total = positive.Sum(c => c.Importance);
+        var total = positive.Sum(ListedConcepts.Share);
         var sum = 0.0;
         for (var i = 0; i < positive.Count; i++)
         {
-            sum += positive[i].Importance;
+            sum += ListedConcepts.Share(positive[i]);
             if (sum >= share * total)
             {
                 return i + 1;

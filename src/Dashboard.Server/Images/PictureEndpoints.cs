@@ -56,6 +56,6 @@ internal static class PictureEndpoints
         // The same address can show another picture after the data or the run changed: caches ask, and mostly hear "not modified".
         context.Response.Headers.CacheControl = "private, max-age=300, stale-while-revalidate=86400";
         var tag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 12))}\"");
-        return TypedResults.Bytes(bytes, Placeholder.Is(bytes) ? "image/svg+xml" : "image/webp", entityTag: tag);
+        return TypedResults.Bytes(bytes, Placeholder.TypeOf(bytes), entityTag: tag);
     }
 }

@@ -38,7 +38,7 @@ internal static class ReportHtml
     public static string E(string? text) => WebUtility.HtmlEncode(text ?? "");
 
     /// <summary>A picture inside the page; an empty square where there is none.</summary>
-    public static string Picture(byte[]? webp, string alternative, int size, string? marks = null) => webp is null
+    public static string Picture(byte[]? picture, string alternative, int size, string? marks = null) => picture is null
         ? $"""<svg width="{size}" height="{size}" role="img" aria-label="{E(alternative)} (cannot be shown)"><rect width="100%" height="100%" fill="none" stroke="currentColor" stroke-opacity=".3"/></svg>"""
-        : $"""<img src="data:{(Images.Placeholder.Is(webp) ? "image/svg+xml" : "image/webp")};base64,{Convert.ToBase64String(webp)}" width="{size}" height="{size}" alt="{E(alternative)}"{(marks is null ? "" : $" class=\"{marks}\"")}>""";
+        : $"""<img src="data:{Images.Placeholder.TypeOf(picture)};base64,{Convert.ToBase64String(picture)}" width="{size}" height="{size}" alt="{E(alternative)}"{(marks is null ? "" : $" class=\"{marks}\"")}>""";
 }

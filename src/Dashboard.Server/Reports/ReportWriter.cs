@@ -28,8 +28,9 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
             return null;
         }
 
+        var listed = ListedConcepts.Of(view);
         var body = new StringBuilder();
-        body.Append(CultureInfo.InvariantCulture, $"<h1>{E(view.DisplayName)}</h1><p class=\"dim\">{Facts(view)}</p><p class=\"lead\">{Sentence(view)}</p>");
+        body.Append(CultureInfo.InvariantCulture, $"<h1>{E(view.DisplayName)}</h1><p class=\"dim\">{Facts(view, listed)}</p><p class=\"lead\">{Sentence(view, listed)}</p>");
         foreach (var note in view.Notes)
         {
             body.Append(CultureInfo.InvariantCulture, $"<p class=\"dim\">{E(note)}</p>");
@@ -39,20 +40,31 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append(Scatter(view));
         body.Append(CultureInfo.InvariantCulture, $"<p class=\"dim\">{E(view.Embedding)}{(view.Trustworthiness is { } trust ? string.Create(CultureInfo.InvariantCulture, $", trustworthiness {trust:0.00} of 1") : "")}. A dot is an image, coloured by its strongest concept.</p>");
         body.Append("</div></section><section><h2>Share of the score</h2><div class=\"card\"><table>");
-        foreach (var concept in view.Concepts)
+        foreach (var concept in listed)
         {
-            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(NameOf(concept))}</td><td style=\"width:45%\">{Bar(concept.Importance)}</td><td class=\"n\">{Percent(concept.Importance)}</td></tr>");
+            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(NameOf(concept))}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
+        }
+
+        // What carries the score is not made smaller by putting it away: the shares still add up.
+        if (view.Concepts.Count - listed.Count - listed.Sum(concept => concept.Merged?.Concepts.Count ?? 0) is > 0 and var away)
+        {
+            var rest = view.Concepts.Sum(concept => concept.Importance) - listed.Sum(ListedConcepts.Share);
+            body.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"dim\">{Count(away, "concept", "concepts")} left out by people</td><td>{Bar(rest)}</td><td class=\"n\">{Percent(rest)}</td></tr>");
         }
 
         body.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"dim\">not explained</td><td>{Bar(view.UnexplainedShare)}</td><td class=\"n\">{Percent(view.UnexplainedShare)}</td></tr></table></div></section></div>");
         body.Append("<h2>Concepts, strongest first</h2>");
-        foreach (var concept in view.Concepts)
+        foreach (var concept in listed)
         {
+            ConceptCard[] together = [concept, .. view.Concepts.Where(other => other.Into == concept.Id)];
             body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(NameOf(concept))}</strong>");
-            body.Append(CultureInfo.InvariantCulture, $"<p>{Percent(concept.Importance)} of the score</p><p class=\"dim\">± {Percent(concept.ImportanceSpread)} between images<br>strongest for {Count(concept.StrongestFor, "image", "images")}{(concept.Stability is { } stability ? string.Create(CultureInfo.InvariantCulture, $"<br>stability {stability:0.00} of 1") : "")}</p></div><div class=\"strip\">");
-            foreach (var exemplar in concept.Exemplars.Where(entry => entry.Band == "top").Take(PicturesPerConcept))
+            body.Append(CultureInfo.InvariantCulture, $"<p>{Percent(ListedConcepts.Share(concept))} of the score</p><p class=\"dim\">{(ListedConcepts.Spread(concept) is { } spread ? $"± {Percent(spread)} between images<br>" : "")}strongest for {Count(together.Sum(member => member.StrongestFor), "image", "images")}{(together.Length > 1 ? $"<br>{together.Length} concepts taken as one" : concept.Stability is { } stability ? string.Create(CultureInfo.InvariantCulture, $"<br>stability {stability:0.00} of 1") : "")}</p></div><div class=\"strip\">");
+            var exemplars = together
+                .SelectMany(member => member.Exemplars.Where(entry => entry.Band == "top").Select((entry, place) => (Place: place, Concept: member.Id, Exemplar: entry)))
+                .OrderBy(entry => entry.Place).Take(PicturesPerConcept);
+            foreach (var (_, member, exemplar) in exemplars)
             {
-                body.Append(Picture(await pictures.TryCropAsync(analysisId, concept.Id, exemplar.Index, 96, cancellation), $"{NameOf(concept)}, image {exemplar.Sample}", 72));
+                body.Append(Picture(await pictures.TryCropAsync(analysisId, member, exemplar.Index, 96, cancellation), $"{NameOf(concept)}, image {exemplar.Sample}", 72));
             }
 
             body.Append("</div></section>");
@@ -121,26 +133,26 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         return Page($"Outliers · {view.Analysis.Name}", body.ToString());
     }
 
-    private static string Facts(ClassView view) => string.Join(" · ", new[]
+    private static string Facts(ClassView view, IReadOnlyList<ConceptCard> listed) => string.Join(" · ", new[]
     {
         view.Accuracy is { } accuracy ? $"accuracy {Percent(accuracy)}" : "",
         Count(view.Images, "image", "images"),
-        Count(view.Concepts.Count, "concept", "concepts"),
+        Count(listed.Count, "concept", "concepts"),
         Count(view.Strategies.Count, "strategy", "strategies"),
         view.Outliers > 0 ? Count(view.Outliers, "outlier", "outliers") : "",
     }.Where(part => part.Length > 0));
 
-    private static string Sentence(ClassView view)
+    private static string Sentence(ClassView view, IReadOnlyList<ConceptCard> listed)
     {
-        if (view.Concepts.Count == 0)
+        if (listed.Count == 0)
         {
-            return $"No concept was found for <em>{E(view.DisplayName)}</em>.";
+            return $"{(view.Concepts.Count == 0 ? "No concept was found" : "No concept is listed")} for <em>{E(view.DisplayName)}</em>.";
         }
 
-        var first = view.Concepts[0];
-        var others = view.Concepts.Skip(1).Where(concept => concept.Importance > 0.05).Take(2).ToList();
-        var more = others.Count == 0 ? "" : $", followed by {string.Join(" and ", others.Select(concept => $"{E(NameOf(concept))} ({Percent(concept.Importance)})"))}";
-        return $"To recognise <em>{E(view.DisplayName)}</em> this network relies most on <strong>{E(NameOf(first))}</strong>, which carries {Percent(first.Importance)} of the score{more}.";
+        var first = listed[0];
+        var others = listed.Skip(1).Where(concept => ListedConcepts.Share(concept) > 0.05).Take(2).ToList();
+        var more = others.Count == 0 ? "" : $", followed by {string.Join(" and ", others.Select(concept => $"{E(NameOf(concept))} ({Percent(ListedConcepts.Share(concept))})"))}";
+        return $"To recognise <em>{E(view.DisplayName)}</em> this network relies most on <strong>{E(NameOf(first))}</strong>, which carries {Percent(ListedConcepts.Share(first))} of the score{more}.";
     }
 
     private string Scatter(ClassView view)
@@ -151,6 +163,11 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
             return "<p class=\"dim\">The layout is not there.</p>";
         }
 
+        // Those put away are drawn as the unimportant ones are; those merged, as the one that stands for them.
+        var ranks = view.Concepts.ToDictionary(concept => concept.Id, concept => concept.Rank);
+        var colours = view.Concepts.ToDictionary(
+            concept => concept.Rank,
+            concept => Colour(concept.Hidden ? -1 : concept.Into is { } into ? ranks.GetValueOrDefault(into, -1) : concept.Rank));
         const int width = 480, height = 360, margin = 12;
         var step = Math.Max(1, (int)Math.Ceiling(data.Sample.Length / (double)MostPoints));
         float left = float.MaxValue, right = float.MinValue, bottom = float.MaxValue, top = float.MinValue;
@@ -169,7 +186,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         {
             var x = (width / 2.0) + ((data.Layout[2 * i] - ((left + right) / 2)) * scale);
             var y = (height / 2.0) - ((data.Layout[(2 * i) + 1] - ((bottom + top) / 2)) * scale);
-            svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x:0.#}\" cy=\"{y:0.#}\" r=\"2.6\" fill=\"{Colour(data.Strongest[i])}\" fill-opacity=\".8\"/>");
+            svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x:0.#}\" cy=\"{y:0.#}\" r=\"2.6\" fill=\"{colours.GetValueOrDefault(data.Strongest[i], Colour(-1))}\" fill-opacity=\".8\"/>");
         }
 
         svg.Append("</svg>");

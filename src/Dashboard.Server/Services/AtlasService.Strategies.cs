@@ -27,7 +27,7 @@ internal sealed partial class AtlasService
 
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
-        var cards = await StrategiesAsync(database, key, atlas, names, cancellation);
+        var cards = await StrategiesAsync(database, key, atlas, names, await PutAwayAsync(database, key, cancellation), cancellation);
         var outputs = Outputs(analysis);
         int[] members = [.. Enumerable.Range(0, data.Sample.Length).Where(position => data.Strategy[position] == strategy)];
         var rows = members.Select(position => data.Sample[position]).ToHashSet();
@@ -86,18 +86,33 @@ internal sealed partial class AtlasService
         return [.. moments.Select(entry => new StrategyConcept(Tile(entry.Concept, names), entry.Mean / scale, entry.Spread / scale))];
     }
 
+    private static double[] Together(IReadOnlyList<double> profile, int[] standsFor)
+    {
+        var together = new double[profile.Count];
+        for (var place = 0; place < profile.Count; place++)
+        {
+            together[place < standsFor.Length ? standsFor[place] : place] += profile[place];
+        }
+
+        return together;
+    }
+
     private static async Task<List<StrategyCard>> StrategiesAsync(
-        DashboardDbContext database, int key, ClassAtlas atlas, Dictionary<int, string> conceptNames, CancellationToken cancellation)
+        DashboardDbContext database, int key, ClassAtlas atlas, Dictionary<int, string> conceptNames, Dictionary<int, AnnotationEntity> put, CancellationToken cancellation)
     {
         var (from, to) = AnnotationEntity.StrategyTargets(atlas.Class);
         var names = await database.Annotations.AsNoTracking()
             .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Strategy && row.Target >= from && row.Target < to && row.Name != null)
             .ToDictionaryAsync(row => row.Target, row => row.Name, cancellation);
-        var concepts = atlas.Concepts.Select(concept => NameOf(concept.Id, concept.Rank, conceptNames)).ToList();
+        // Words name what lists name: nothing that was put away, and of what was merged the one that stands for all.
+        var concepts = atlas.Concepts.Select(concept => put.ContainsKey(concept.Id) ? null : NameOf(concept.Id, concept.Rank, conceptNames)).ToList();
+        var places = atlas.Concepts.Select((concept, place) => (concept.Id, place)).ToDictionary(pair => pair.Id, pair => pair.place);
+        int[] standsFor = [.. atlas.Concepts.Select((concept, place) =>
+            put.GetValueOrDefault(concept.Id)?.ListedUnder() is { } into && places.TryGetValue(into, out var other) ? other : place)];
         return
         [
             .. atlas.Strategies.Select(entry => new StrategyCard(
-                entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, Sentences.Mixture(entry.Profile, concepts),
+                entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, Sentences.Mixture(Together(entry.Profile, standsFor), concepts),
                 names.GetValueOrDefault(AnnotationEntity.StrategyTarget(atlas.Class, entry.Index)))),
         ];
     }

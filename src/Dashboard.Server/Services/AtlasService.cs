@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Analysis;
 using Analysis.Atlas;
+using Analysis.Importance;
 using Analysis.Networks.Files;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
@@ -171,9 +172,9 @@ internal sealed partial class AtlasService(
             DisplayName = row.DisplayName,
             Images = row.Images,
             Accuracy = row.Accuracy,
-            Concepts = [.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct, put))],
+            Concepts = Merged([.. atlas.Concepts.Select(concept => Card(concept, names, labels, correct, put))], folders.Run(analysis.Id), classIndex),
             UnexplainedShare = atlas.UnexplainedShare,
-            Strategies = await StrategiesAsync(database, key, atlas, names, cancellation),
+            Strategies = await StrategiesAsync(database, key, atlas, names, put, cancellation),
             Embedding = atlas.Embedding,
             Trustworthiness = atlas.Trustworthiness,
             LeftOut = atlas.LeftOut,
@@ -184,6 +185,25 @@ internal sealed partial class AtlasService(
             Previous = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index < classIndex).MaxAsync(other => (int?)other.Index, cancellation),
             Next = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index > classIndex).MinAsync(other => (int?)other.Index, cancellation),
         };
+    }
+
+    // What concepts that a person has merged carry together; images are read only where somebody has.
+    private List<ConceptCard> Merged(List<ConceptCard> cards, string runFolder, int classIndex)
+    {
+        var under = cards.Where(card => card.Into is not null).ToLookup(card => card.Into!.Value);
+        if (under.Count == 0)
+        {
+            return cards;
+        }
+
+        var data = arrays.Find(runFolder, classIndex);
+        return cards.ConvertAll(card => under[card.Id].ToList() is not { Count: > 0 } others ? card : card with
+        {
+            Merged = new MergedShare(
+                [.. others.Select(other => other.Id)],
+                card.Importance + others.Sum(other => other.Importance),
+                data?.Concepts == cards.Count ? Shares.JointSpread(data.Contributions, data.Concepts, [card.Rank, .. others.Select(other => other.Rank)]) : null),
+        });
     }
 
     public async Task<ConceptView?> ConceptAsync(string analysisId, int conceptId, CancellationToken cancellation = default)
@@ -290,7 +310,7 @@ internal sealed partial class AtlasService(
         }
 
         var nearest = Nearest(data, position);
-        var strategy = (await StrategiesAsync(database, key, atlas, names, cancellation)).FirstOrDefault(entry => entry.Index == data.Strategy[position]);
+        var strategy = (await StrategiesAsync(database, key, atlas, names, put, cancellation)).FirstOrDefault(entry => entry.Index == data.Strategy[position]);
         var tiles = (await SamplesAsync(analysisId, [.. nearest.Select(pair => pair.Sample), .. strategy is null ? [] : new[] { strategy.Prototype }], cancellation))
             .DistinctBy(other => other.Index)
             .ToDictionary(other => other.Index);

@@ -26,6 +26,26 @@ public sealed class SentencesTests
     }
 
     [Fact]
+    public void A_class_speaks_of_the_concepts_that_are_listed_and_takes_merged_ones_as_one()
+    {
+        ConceptCard[] concepts =
+        [
+            Samples.Card(0, 0.4) with { Hidden = true },
+            Samples.Card(1, 0.3),
+            Samples.Card(2, 0.2, "skin") with { Merged = new MergedShare([3], 0.35, 0.02) },
+            Samples.Card(3, 0.15) with { Into = 2 },
+        ];
+        var view = Samples.ClassView(concepts, []);
+        Assert.Equal([2, 1], ListedConcepts.Of(view).Select(concept => concept.Id));
+        Assert.Equal("35.0% ± 2.0%", ListedConcepts.ShareText(concepts[2]));
+        Assert.Equal("To recognise “zucchini” this network relies on two concepts; the strongest, skin, carries 35% of the score.", Sentences.Class(view));
+        Assert.Equal("No concept was found that speaks for “zucchini”.", Sentences.Class(Samples.ClassView([concepts[0]], [])));
+    }
+
+    [Fact]
+    public void A_mixture_does_not_name_what_was_put_away() => Assert.Equal("mainly seeds (60%)", Sentences.Mixture([0.3, 0.6, 0.1], [null, "seeds", null]));
+
+    [Fact]
     public void A_strategy_says_how_many_by_what_what_sets_it_apart_and_how_often_it_errs() => Assert.Equal(
         "20 of the 100 images of “zucchini” (20%) are recognised in this way: c1 (75%) with c0 (25%). What sets it apart: less c0 (20% of the score, 60% over the whole class). "
         + "80% of them are predicted right, less than the 95% of the class; the others are most often taken for “cucumber”.",

@@ -18,6 +18,8 @@ public sealed partial class ClassPage
     private IReadOnlyList<int> _lasso = [];
     private IReadOnlyDictionary<int, string> _images = new Dictionary<int, string>();
     private IReadOnlyList<string> _conceptNames = [];
+    private IReadOnlyList<ConceptCard> _listed = [];
+    private IReadOnlyList<string> _listedNames = [];
     private IReadOnlyList<string> _colours = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
     private double _from;
@@ -56,7 +58,7 @@ public sealed partial class ClassPage
 
     private string ColourMode => PointCloud.Modes.Any(m => m.Value == Colour) ? Colour! : DefaultColour;
 
-    private int ChartHeight => Math.Clamp(_conceptNames.Count * 26 + 70, 200, 420);
+    private int ChartHeight => Math.Clamp(_listed.Count * 26 + 70, 200, 420);
 
     private bool HasSelection => _lasso.Count > 0 || Strategy is not null || _concept is not null;
 
@@ -84,10 +86,12 @@ public sealed partial class ClassPage
         }
 
         _conceptNames = [.. View.Concepts.Select(Names.Concept)];
-        _colours = [.. View.Concepts.Select(c => ConceptPalette.ForRank(c.Rank))];
+        _listed = ListedConcepts.Of(View);
+        _listedNames = [.. _listed.Select(Names.Concept)];
+        _colours = [.. _listed.Select(c => ConceptPalette.ForRank(c.Rank))];
         _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
-        _from = Math.Min(0, View.Concepts.Count == 0 ? 0 : View.Concepts.Min(c => c.Importance - c.ImportanceSpread));
-        _to = Math.Max(0.05, View.Concepts.Count == 0 ? 1 : View.Concepts.Max(c => c.Importance + c.ImportanceSpread));
+        _from = Math.Min(0, _listed.Count == 0 ? 0 : _listed.Min(c => ListedConcepts.Share(c) - (ListedConcepts.Spread(c) ?? 0)));
+        _to = Math.Max(0.05, _listed.Count == 0 ? 1 : _listed.Max(c => ListedConcepts.Share(c) + (ListedConcepts.Spread(c) ?? 0)));
     }
 
     /// <inheritdoc/>
@@ -199,9 +203,9 @@ public sealed partial class ClassPage
 
     private void OpenConcept(int position)
     {
-        if (View is not null && position >= 0 && position < View.Concepts.Count)
+        if (position >= 0 && position < _listed.Count)
         {
-            Navigation.NavigateTo(PageUrls.Concept(Id, View.Concepts[position].Id));
+            Navigation.NavigateTo(PageUrls.Concept(Id, _listed[position].Id));
         }
     }
 
