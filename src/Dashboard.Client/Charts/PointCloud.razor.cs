@@ -59,7 +59,7 @@ public sealed partial class PointCloud
     [Parameter, EditorRequired]
     public string Label { get; set; } = "";
 
-    /// <summary>A lasso to start with, as <see cref="LassoSelection.Outline"/>; none where null.</summary>
+    /// <summary>The lasso, as <see cref="LassoSelection.Outline"/>; none where null.</summary>
     [Parameter]
     public string? Lasso { get; set; }
 
@@ -97,7 +97,7 @@ public sealed partial class PointCloud
     };
 
     /// <inheritdoc/>
-    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{string.Join('|', Concepts)}/{Strategies.Count}");
+    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{Lasso}/{string.Join('|', Concepts)}/{Strategies.Count}");
 
     /// <inheritdoc/>
     protected override string AddressOf(int point) => PageUrls.Sample(AnalysisId, point);

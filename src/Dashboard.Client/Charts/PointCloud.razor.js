@@ -107,14 +107,18 @@ class Plot {
   update(options) {
     const moved = this.options?.url !== options.url;
     this.options = options;
-    if (moved) this.load();
-    else { this.paint(); this.redraw(); }
+    if (moved) { this.load(); return; }
+    // Back and forward in the browser's history: the address names another lasso than the one that is drawn.
+    const lasso = options.lasso ?? null;
+    if (this.points?.n && lasso !== this.outlined) { this.select(lasso && this.inside(lasso), true, lasso); return; }
+    this.paint();
+    this.redraw();
   }
 
   async load() {
     const mine = ++this.generation;
     this.points = null;
-    this.picked = null;
+    this.picked = this.outlined = this.gathered = null;
     this.hover = this.focus = -1;
     this.hideTip();
     this.images.clear();
@@ -550,7 +554,7 @@ class Plot {
       this.select(this.inside(outline), true, outline);
     }
     else if (!this.dragged) {
-      const i = this.nearest(held.x, held.y, e.pointerType === 'touch' ? 22 : 12);
+      const i = this.nearest(held.x, held.y, e.pointerType === 'touch' ? 22 : 14);
       if (i >= 0 && e.pointerType === 'touch' && this.hover !== i) this.setHover(i);
       else if (i >= 0) this.open(i);
       else { this.setHover(-1); if (this.picked) this.select(null, true); }
@@ -609,6 +613,7 @@ class Plot {
 
   select(found, tell, outline) {
     this.picked = null;
+    this.outlined = found?.length ? outline ?? null : null;
     if (found?.length) { this.picked = new Uint8Array(this.points.n); for (const i of found) this.picked[i] = 1; }
     this.paint();
     this.redraw();
@@ -628,8 +633,24 @@ class Plot {
     else if (e.key === 'Escape' && this.picked) this.select(null, true);
     else if (e.key === 'Enter' && this.focus >= 0) this.open(this.focus);
     else if (e.key.startsWith('Arrow')) this.step(e.key);
+    else if (e.key === ' ') this.gather();
     else return;
     e.preventDefault();
+  }
+
+  // The lasso of the keyboard: a circle around the point in focus with its nearest neighbours, twice as many at each press.
+  gather() {
+    if (this.focus < 0) this.step('ArrowRight');
+    const p = this.points, f = this.focus, squares = new Float64Array(p.n);
+    this.gathered = { around: f, neighbours: this.gathered?.around === f && this.picked ? 2 * this.gathered.neighbours : 12 };
+    for (let i = 0; i < p.n; i++) squares[i] = (p.x[i] - p.x[f]) ** 2 + (p.y[i] - p.y[f]) ** 2;
+    squares.sort();
+    // No smaller than what thousandths of the extent can say.
+    const least = .005 * Math.max(this.box.width, this.box.height);
+    const radius = Math.max(least, 1.02 * Math.sqrt(squares[Math.min(this.gathered.neighbours, p.n - 1)]));
+    const [x, y] = this.toScreen(f), reach = radius * this.view.zoom;
+    const outline = this.outline(Array.from({ length: 40 }, (_, k) => [x + reach * Math.cos(k * Math.PI / 20), y + reach * Math.sin(k * Math.PI / 20)]));
+    this.select(this.inside(outline), true, outline);
   }
 
   // The nearest point in the direction of the arrow, within 45 degrees to either side.
@@ -654,7 +675,7 @@ class Plot {
     const [x, y] = this.toScreen(this.focus);
     if (x < 20 || y < 20 || x > this.w - 20 || y > this.h - 20) { this.view.x = p.x[this.focus]; this.view.y = p.y[this.focus]; }
     this.showTip(this.focus);
-    this.live.textContent = `${this.options.detail ? 'Concept' : 'Sample'} ${p.sample[this.focus]}: ${this.describe(this.focus)}. Enter opens it.`;
+    this.live.textContent = `${this.options.detail ? 'Concept' : 'Sample'} ${p.sample[this.focus]}: ${this.describe(this.focus)}. Enter opens it, Space selects what is around it.`;
     this.redraw();
   }
 }

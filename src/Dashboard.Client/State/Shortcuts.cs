@@ -28,7 +28,9 @@ public static class Shortcuts
         ("Points of a graph",
         [
             ("← → ↑ ↓", "move from point to point"),
-            ("Enter", "open the image"),
+            ("Enter", "open what the point stands for"),
+            ("Space", "select what is around it, once more twice as much"),
+            ("Esc", "let go of the selection"),
             ("+ −", "zoom"),
         ]),
         ("Outliers",

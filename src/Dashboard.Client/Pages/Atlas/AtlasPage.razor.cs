@@ -43,6 +43,10 @@ public sealed partial class AtlasPage : IAsyncDisposable
     [SupplyParameterFromQuery]
     public int? Group { get; set; }
 
+    /// <summary>Outline of a lasso on the map.</summary>
+    [SupplyParameterFromQuery]
+    public string? Lasso { get; set; }
+
     /// <summary>Shared concept that is shown whole.</summary>
     [SupplyParameterFromQuery(Name = "shared")]
     public int? Number { get; set; }

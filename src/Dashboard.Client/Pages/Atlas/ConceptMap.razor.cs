@@ -39,6 +39,10 @@ public sealed partial class ConceptMap
     [Parameter]
     public int? Group { get; set; }
 
+    /// <summary>The lasso, as <see cref="LassoSelection.Outline"/>; none where null.</summary>
+    [Parameter]
+    public string? Lasso { get; set; }
+
     /// <summary>Asks for another address: names of the query with values, null to remove.</summary>
     [Parameter]
     public EventCallback<(string Name, object? Value)[]> Changed { get; set; }
@@ -59,10 +63,11 @@ public sealed partial class ConceptMap
         groups = Groups.Select(g => g.Name).ToArray(),
         groupColours = ConceptPalette.Colours,
         grey = ConceptPalette.Grey,
+        lasso = Lasso,
     };
 
     /// <inheritdoc/>
-    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{Mode}/{Group}");
+    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{Mode}/{Group}/{Lasso}");
 
     /// <inheritdoc/>
     protected override string AddressOf(int point) => PageUrls.Concept(AnalysisId, point);
@@ -70,8 +75,12 @@ public sealed partial class ConceptMap
     /// <inheritdoc/>
     protected override async Task SelectAsync(IReadOnlyList<int> points, string? outline)
     {
-        // The outline is for the strategic cluster graph, which keeps it in its address.
         _selected = points;
+        if (Lasso != outline)
+        {
+            await Changed.InvokeAsync([("lasso", outline)]);
+        }
+
         StateHasChanged();
         if (_rows is not null)
         {
@@ -85,9 +94,10 @@ public sealed partial class ConceptMap
         return new ItemsProviderResult<SharedMember>(await Atlas.ConceptTilesAsync(AnalysisId, part, request.CancellationToken), _selected.Count);
     }
 
-    private Task ClearSelectionAsync()
+    private async Task ClearSelectionAsync()
     {
         _selected = [];
-        return ClearAsync();
+        await ClearAsync();
+        await Changed.InvokeAsync([("lasso", null)]);
     }
 }
