@@ -55,6 +55,18 @@ public static class Format
         return (value < 0 && text.Any(c => c is > '0' and <= '9') ? "−" : "") + text;
     }
 
+    /// <summary>A number with two decimals and a proper minus sign, for columns and rows of numbers that are compared.</summary>
+    public static string Fixed(double value)
+    {
+        if (double.IsNaN(value))
+        {
+            return "unknown";
+        }
+
+        var text = Math.Abs(value).ToString("0.00", C);
+        return (value < 0 && text != "0.00" ? "−" : "") + text;
+    }
+
     /// <summary>"640 KB", "1.4 GB" (powers of 1,000).</summary>
     public static string Bytes(long bytes) => bytes switch
     {
