@@ -32,6 +32,7 @@ public sealed class CompareTests(Stage stage)
         Assert.NotEmpty(said);
         await page.GetByRole(AriaRole.Group, new() { Name = "Number of concepts", Exact = true }).GetByRole(AriaRole.Button, new() { Name = "5", Exact = true }).ClickAsync();
         await Expect(page.Locator("#table-title")).ToHaveTextAsync("With k = 5");
+        await visitor.AssertAccessibleAsync("comparison of methods");
 
         // In another profile the address shows the same at once: nothing is computed again.
         await using (var other = await stage.VisitorAsync())

@@ -71,4 +71,45 @@ public sealed class EveryPageTests(Stage stage)
 
         Assert.True(found.All(violations => violations.Length == 0), string.Concat(found));
     }
+
+    [Fact]
+    public async Task Axe_finds_no_violation_in_what_opens_on_pages_and_in_what_went_wrong()
+    {
+        var site = stage.Site;
+        var sample = await site.CompleteSampleAsync();
+        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted ring", "dotted star");
+        const string Missing = "000000000000";
+        (string Name, string Address, string? Press, string Seen)[] states =
+        [
+            ("tagging", PageUrls.Class(sample.Id, 0), "Tag images", "[data-testid=tagging-bar]"),
+            ("share dialog", PageUrls.Outliers(sample.Id), "Share", ".mud-dialog li, .mud-dialog .empty, .mud-dialog button"),
+            ("name of a concept", PageUrls.Concept(sample.Id, 1), "Name it", ".name-field"),
+            ("place in an image", PageUrls.Sample(sample.Id, 5), "Mark a place", "[data-testid=place-marker]"),
+            ("deleting a concept", PageUrls.Probe(sample.Id, own.Id), "Delete", ".btn.danger"),
+            ("deleting an analysis", PageUrls.Analysis(sample.Id), "Delete", ".btn.danger"),
+            ("no such analysis", PageUrls.Atlas(Missing), null, ".empty h1, .empty h2"),
+            ("no such class", PageUrls.Class(sample.Id, 9999), null, ".empty h1, .empty h2"),
+            ("no such concept of one's own", PageUrls.Probe(sample.Id, Missing), null, ".empty h1, .empty h2"),
+            ("data that cannot be read", $"/new?data={Uri.EscapeDataString(site.SampleNetwork)}", null, ".note.bad, [role=alert]"),
+            ("a network that is none", $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleImages)}&step=network", null, ".note.bad, [role=alert]"),
+            ("comparison of no analysis", PageUrls.Compare(Missing), null, "[role=status]"),
+            ("smallest change of no concept", PageUrls.Backpropagation(sample.Id) + "?sample=5", null, ".empty h2"),
+        ];
+        await using var visitor = await stage.VisitorAsync();
+        var found = new List<string>();
+        foreach (var (name, address, press, seen) in states)
+        {
+            await visitor.GoAsync(address);
+            if (press is not null)
+            {
+                await visitor.Page.GetByRole(AriaRole.Button, new() { Name = press, Exact = true }).First.ClickAsync();
+            }
+
+            await Expect(visitor.Page.Locator(seen).First).ToBeVisibleAsync();
+            found.Add(await visitor.ViolationsAsync(name));
+        }
+
+        visitor.AssertNoFault();
+        Assert.True(found.All(violations => violations.Length == 0), string.Concat(found));
+    }
 }

@@ -42,7 +42,7 @@ public sealed class JourneyTests(Stage stage)
         var bar = page.GetByTestId("tagging-bar");
         await Expect(bar).ToContainTextAsync("Nothing tagged yet");
         await TagAsync(page, bar, "Shows it", "p", "show it, 0 do not");
-        await KeepAsync(page, "tagging");
+        await SeenAsync(visitor, "tagging");
         await page.WaitForFunctionAsync("() => (sessionStorage.getItem('concept-atlas-tags') ?? '').split('row').length === 13");
         await visitor.GoAsync(PageUrls.Class(sample.Id, dotted));
         await Expect(bar).ToContainTextAsync("12 show it, 0 do not");
@@ -60,7 +60,7 @@ public sealed class JourneyTests(Stage stage)
         await Expect(counts.Locator("tbody tr").Nth(0)).ToContainTextAsync("12");
         await Expect(counts.Locator("tbody tr").Nth(1)).ToContainTextAsync("12");
         await page.GetByTestId("concept-name").FillAsync("stripes of rings");
-        await KeepAsync(page, "define-samples");
+        await SeenAsync(visitor, "define-samples");
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1, Name = "stripes of rings" })).ToBeVisibleAsync();
 
@@ -68,14 +68,14 @@ public sealed class JourneyTests(Stage stage)
         await page.GetByRole(AriaRole.Button, new() { Name = "Train its probe" }).ClickAsync();
         await Expect(page.GetByTestId("location")).ToContainTextAsync("can be read best at", new() { Timeout = 4 * Minutes });
         await Expect(page.Locator(".probe-grid svg.main-svg").First).ToBeVisibleAsync();
-        await KeepAsync(page, "probe");
+        await SeenAsync(visitor, "probe");
         var probed = page.Url;
         await page.GetByRole(AriaRole.Button, new() { Name = "conv1" }).ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex("layer=conv1"));
         await Expect(page.GetByRole(AriaRole.Heading, new() { Name = "On how few neurons of conv1" })).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Compare with other concepts" }).ClickAsync();
         await Expect(page.Locator(".matrix tbody")).ToContainTextAsync("stripes of rings");
-        await KeepAsync(page, "probes");
+        await SeenAsync(visitor, "probes");
 
         // What in an image expresses it: the smallest change that makes the probe answer otherwise, live.
         await visitor.GoAsync(probed);
@@ -85,7 +85,7 @@ public sealed class JourneyTests(Stage stage)
         await page.GetByRole(AriaRole.Button, new() { Name = "Find the smallest change" }).ClickAsync();
         await Expect(page.Locator("img.triple").Or(page.GetByRole(AriaRole.Slider)).First).ToBeVisibleAsync(new() { Timeout = 2 * Minutes });
         await Expect(page.GetByRole(AriaRole.Slider).First).ToBeVisibleAsync(new() { Timeout = 6 * Minutes });
-        await KeepAsync(page, "expressed");
+        await SeenAsync(visitor, "expressed");
 
         // Which training images taught it, and one of them on its own page.
         await visitor.GoAsync(probed);
@@ -94,7 +94,7 @@ public sealed class JourneyTests(Stage stage)
         await page.GetByRole(AriaRole.Button, new() { Name = "Find the training images" }).ClickAsync();
         var taught = page.Locator("main a[href*='/samples/']").First;
         await Expect(taught).ToBeVisibleAsync(new() { Timeout = 6 * Minutes });
-        await KeepAsync(page, "taught");
+        await SeenAsync(visitor, "taught");
         await taught.ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex("/samples/[0-9]+$"));
         await Expect(page.Locator(".picture-card img").First).ToBeVisibleAsync();
@@ -120,7 +120,7 @@ public sealed class JourneyTests(Stage stage)
         await page.Mouse.UpAsync();
         await Expect(left).ToHaveValueAsync("25");
         await Expect(page.GetByLabel("Height, percent")).ToHaveValueAsync("25");
-        await KeepAsync(page, "place");
+        await SeenAsync(visitor, "place");
 
         // The same by keyboard, on another image.
         await visitor.GoAsync(PageUrls.Sample(sample.Id, 6) + "?mark=true");
@@ -162,12 +162,14 @@ public sealed class JourneyTests(Stage stage)
         }
     }
 
-    /// <summary>KEEP_PICTURES names a folder for pictures of what was seen on the way.</summary>
-    private static async Task KeepAsync(IPage page, string name)
+    /// <summary>A state on the way: accessible, and kept as a picture where KEEP_PICTURES names a folder.</summary>
+    private static async Task SeenAsync(Visitor visitor, string name)
     {
         if (Environment.GetEnvironmentVariable("KEEP_PICTURES") is { Length: > 0 } folder)
         {
-            await page.ScreenshotAsync(new() { Path = Path.Combine(folder, name + ".png"), FullPage = true });
+            await visitor.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, name + ".png"), FullPage = true });
         }
+
+        await visitor.AssertAccessibleAsync(name);
     }
 }

@@ -38,6 +38,7 @@ public sealed class LabelsTests(Stage stage)
         var detail = page.Locator(".detail");
         await Expect(detail.GetByRole(AriaRole.Heading, new() { Name = title, Exact = true })).ToBeVisibleAsync();
         await Expect(detail.Locator("svg.density rect").First).ToBeAttachedAsync();
+        await visitor.AssertAccessibleAsync("labels with evidence");
         var deep = page.Url;
         var formula = await detail.Locator("p.formula").InnerTextAsync();
 

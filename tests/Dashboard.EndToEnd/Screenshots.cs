@@ -167,6 +167,31 @@ public sealed class Screenshots(Stage stage)
         }
     }
 
+    /// <summary>SCREENSHOTS_ANALYSIS names an analysis of one's own, of a site that runs already (SITE_ADDRESS): its pages, for looking at.</summary>
+    [Fact(Explicit = true)]
+    public async Task Every_page_of_an_analysis_is_photographed()
+    {
+        var id = Environment.GetEnvironmentVariable("SCREENSHOTS_ANALYSIS");
+        Assert.SkipWhen(string.IsNullOrEmpty(id), "left out: SCREENSHOTS_ANALYSIS names no analysis");
+        var analysis = await stage.Site.GetAsync<AnalysisSummary>($"/api/analyses/{id}");
+        var places = await SitePages.OfAsync(stage.Site, analysis);
+        foreach (var (format, colours, width, height) in Formats)
+        {
+            await using var visitor = await stage.VisitorAsync(width, height, colours);
+            foreach (var place in places.Where(place => place.Address.Contains(analysis.Id, StringComparison.Ordinal)))
+            {
+                var name = Regex.Replace(place.Name, "[^a-z]+", "-");
+                if (Wanted(name))
+                {
+                    await visitor.OpenAsync(place);
+                    await TakeAsync(visitor, name, format);
+                }
+            }
+
+            visitor.AssertNoFault();
+        }
+    }
+
     /// <summary>A concept that somebody defined; the same where it is there already.</summary>
     private static async Task<string> DefinedAsync(Site site, string analysis)
     {

@@ -60,10 +60,10 @@ public sealed class Site : IAsyncDisposable
     /// <summary>Starts it; in a folder that another one used, on the same port, it is that one again.</summary>
     public static async Task<Site> StartAsync(string? again = null, int port = 0, bool sample = true)
     {
-        // SITE_ADDRESS: a site that runs already, for measurements on data of one's own. It is left running.
+        // SITE_ADDRESS: a site that runs already, for measurements on data of one's own. It is left running. SITE_FOLDER says where its files lie.
         if (again is null && sample && Environment.GetEnvironmentVariable("SITE_ADDRESS") is { Length: > 0 } known)
         {
-            return new Site(null, "") { Address = known.TrimEnd('/'), Http = new HttpClient { BaseAddress = new Uri(known) } };
+            return new Site(null, Environment.GetEnvironmentVariable("SITE_FOLDER") ?? "") { Address = known.TrimEnd('/'), Http = new HttpClient { BaseAddress = new Uri(known) } };
         }
 
         // SITE_FOLDER: an empty folder of a name that may be seen in pictures.

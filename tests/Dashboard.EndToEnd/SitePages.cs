@@ -18,7 +18,10 @@ public static class SitePages
         var concept = view.Concepts[0].Id;
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         var shared = await site.ShareClassAsync(sample.Id, 0);
-        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", "dotted ring", "dotted star");
+        var atlas = await site.GetAsync<AtlasView>($"/api/analyses/{sample.Id}/atlas");
+        // Folders have the classes' names in the sample; of other analyses the first two are as good.
+        var names = sample.IsSample ? ["dotted ring", "dotted star"] : atlas.Classes.Take(2).Select(c => c.Name).ToArray();
+        var own = await site.UserConceptAsync(sample.Id, "Anything with dots", names);
         var other = await site.SecondRunAsync();
         return
         [
