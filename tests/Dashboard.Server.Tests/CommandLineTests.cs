@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Dashboard.Server.Jobs;
+using Dashboard.Server.Services;
 using Xunit;
 
 namespace Dashboard.Server.Tests;
@@ -65,17 +66,20 @@ public sealed class CommandLineTests
         (code, _, error) = await ChildProcess.RunAsync(["probe", "--result", "nowhere", "--out", "nowhere", "--attribute", "shape", "--classes", "disc"], TimeSpan.FromSeconds(60), Stop);
         Assert.Equal(2, code);
         Assert.Contains("once", error);
+        (code, _, error) = await ChildProcess.RunAsync(["attribute", "--result", "nowhere", "--out", "nowhere", "--sample", "0", "--attribute", "shape"], TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(2, code);
+        Assert.Contains("--class", error);
     }
 
     [Fact]
-    public async Task Probes_of_an_analysis_are_printed_and_kept()
+    public async Task Probes_changes_and_costs_of_an_analysis_are_printed_and_kept()
     {
         var folder = Directory.CreateTempSubdirectory("atlas-probe-").FullName;
         try
         {
             var result = Path.Combine(folder, "result");
             var (code, _, error) = await ChildProcess.RunAsync(
-                ["analyze", "--dataset", TestNetwork.Images(folder), "--network", TestNetwork.Weights(folder), "--out", result], TimeSpan.FromMinutes(5), Stop);
+                ["analyze", "--dataset", TestNetwork.Images(folder), "--network", Path.Combine(AllowedRoots.SampleNetworkFolder, "sample.safetensors"), "--out", result], TimeSpan.FromMinutes(5), Stop);
             Assert.True(code == 0, error);
             var tagged = Path.Combine(folder, "tagged.csv");
             await File.WriteAllLinesAsync(tagged, ["path,shows", .. SamplePaths(result).Take(24).Select((path, i) => $"{path},{(i % 3 == 0 ? "yes" : "no")}")], Stop);
@@ -94,6 +98,38 @@ public sealed class CommandLineTests
             (code, _, error) = await ChildProcess.RunAsync(["probe", "--result", result, "--out", Path.Combine(folder, "c"), "--classes", "unicorn"], TimeSpan.FromMinutes(5), Stop);
             Assert.Equal(1, code);
             Assert.Contains("unicorn", error);
+
+            // Changes of a sample, with the concept inline; the folder of other probes is left alone.
+            string[] change =
+            [
+                "backpropagate", "--result", result, "--concept", """{"name":"red","source":"attribute","attribute":"colour","value":"red"}""", "--sample", "3,17", "--direction", "yes", "--starts", "1",
+                "--steps", "40", "--random-probes", "1", "--region", "0.25,0.25,0.5,0.5",
+            ];
+            (code, output, error) = await ChildProcess.RunAsync([.. change, "--out", Path.Combine(folder, "changes")], TimeSpan.FromMinutes(5), Stop);
+            Assert.True(code == 0, error);
+            Assert.Contains("red at", output);
+            Assert.Contains("shuffled labels:", output);
+            Assert.True(File.Exists(Path.Combine(folder, "changes", "s17-changed.png")));
+            await File.WriteAllTextAsync(Path.Combine(folder, "d.json"), "{}", Stop);
+            Directory.CreateDirectory(Path.Combine(folder, "d"));
+            File.Move(Path.Combine(folder, "d.json"), Path.Combine(folder, "d", "result.json"));
+            (code, _, error) = await ChildProcess.RunAsync([.. change, "--out", Path.Combine(folder, "d")], TimeSpan.FromMinutes(5), Stop);
+            Assert.Equal(1, code);
+            Assert.Contains("holds no changes", error);
+            (code, _, error) = await ChildProcess.RunAsync([.. change[..5], "--sample", "x", "--out", Path.Combine(folder, "d")], TimeSpan.FromMinutes(5), Stop);
+            Assert.Equal(1, code);
+            Assert.Contains("'x'", error);
+
+            // What an experiment would cost; another experiment does not go on in its folder.
+            string[] retrain = ["retrain", "--result", result, "--out", Path.Combine(folder, "retrain"), "--attribute", "colour=red"];
+            (code, output, error) = await ChildProcess.RunAsync([.. retrain, "--measure", "--json"], TimeSpan.FromMinutes(5), Stop);
+            Assert.True(code == 0, error);
+            using var cost = System.Text.Json.JsonDocument.Parse(output);
+            Assert.True(cost.RootElement.GetProperty("cost").GetProperty("trainingPositives").GetInt32() > 0);
+            Assert.Equal(244, cost.RootElement.GetProperty("cost").GetProperty("training").GetInt32() + cost.RootElement.GetProperty("cost").GetProperty("heldOut").GetInt32());
+            (code, _, error) = await ChildProcess.RunAsync([.. retrain, "--networks", "1"], TimeSpan.FromMinutes(5), Stop);
+            Assert.Equal(1, code);
+            Assert.Contains("something else", error);
         }
         finally
         {

@@ -6,7 +6,6 @@ using Analysis;
 using Analysis.Atlas;
 using Analysis.Attribution;
 using Analysis.Runs;
-using Analysis.Runs.Tasks;
 
 namespace Dashboard.Server.Cli;
 
@@ -18,9 +17,8 @@ internal static class AttributeCommand
     public static Command Create()
     {
         var command = new Command("attribute", "Finds the training images that taught a concept, a class or the answer on a sample of a result folder.");
-        var result = new Option<string>("--result") { Required = true, Description = "Result folder of an analysis." };
-        var output = new Option<string>("--out") { Required = true, Description = "Folder for the scores." };
-        var concept = new Option<string?>("--concept") { Description = "Definition of a concept as JSON, or a file that holds one." };
+        var task = new TaskOptions("Folder for the scores.");
+        var concept = new DefinitionOptions();
         var classes = new Option<string?>("--class") { Description = "Class by its folder's name or its number." };
         var sample = new Option<int?>("--sample") { Description = "Sample by its row in the table of samples." };
         var layer = new Option<string?>("--layer") { Description = "Layer of the concept's probe; the analysed one by default." };
@@ -32,59 +30,31 @@ internal static class AttributeCommand
         var lambda = new Option<double?>("--lambda") { Description = "Regularisation as a multiple of the mean eigenvalue; 10 by default." };
         var limit = new Option<int?>("--limit") { Description = "Use this many training images, spread evenly over the classes." };
         var seed = new Option<int?>("--seed") { Description = "Seed of projections and of the choice of images." };
-        var json = new Option<bool>("--json") { Description = "Print the report as JSON." };
-        foreach (var option in new Option[]
-        {
-            result, output, concept, classes, sample, layer, variant, dataset, networks, projection, dimensions, lambda, limit, seed, json, GlobalOptions.DataDirectory,
-        })
-        {
-            command.Options.Add(option);
-        }
-
-        command.SetAction(parsed => CommandRunner.Run(cancellation =>
-        {
-            var analysis = Path.GetFullPath(parsed.GetValue(result)!);
-            var wishes = new Dictionary<string, object?>
+        task.AddTo(command, [.. concept.All, classes, sample, layer, variant, dataset, networks, projection, dimensions, lambda, limit, seed]);
+        concept.RequireOne(command, classes, sample);
+        command.SetAction(parsed => CommandRunner.Run(cancellation => task.Run<AttributionReport>(
+            parsed,
+            "attribute",
+            new Dictionary<string, object?>
             {
                 ["target"] = parsed.GetValue(classes) is not null ? "class" : parsed.GetValue(sample) is not null ? "sample" : "concept",
-                ["concept"] = parsed.GetValue(concept) is { } text ? Definition(text) : null,
-                ["class"] = parsed.GetValue(classes) is { } name ? ClassOf(analysis, name) : null,
+                ["concept"] = concept.Read(parsed),
+                ["class"] = parsed.GetValue(classes) is { } name ? ClassOf(task.Analysis(parsed), name) : null,
                 ["sample"] = parsed.GetValue(sample),
                 ["layer"] = parsed.GetValue(layer),
                 ["variant"] = parsed.GetValue(variant),
                 ["dataset"] = parsed.GetValue(dataset) is { } images ? Path.GetFullPath(images) : null,
-                ["networks"] = parsed.GetValue(networks)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(Path.GetFullPath).ToArray(),
+                ["networks"] = TaskOptions.Parts(parsed.GetValue(networks))?.Select(Path.GetFullPath).ToArray(),
                 ["projection"] = parsed.GetValue(projection),
                 ["dimensions"] = parsed.GetValue(dimensions),
                 ["lambda"] = parsed.GetValue(lambda),
                 ["limit"] = parsed.GetValue(limit),
                 ["seed"] = parsed.GetValue(seed),
-            };
-            var parameters = new AttributeTask().Normalise(JsonSerializer.SerializeToElement(wishes.Where(w => w.Value is not null).ToDictionary()));
-            var folder = Path.GetFullPath(parsed.GetValue(output)!);
-            var path = Path.Combine(folder, TaskRunner.ResultFile);
-            if (File.Exists(path))
-            {
-                Replace(path);
-            }
-
-            TaskRunner.Run("attribute", parameters, FinishedAnalysis.Request(analysis), FinishedAnalysis.Store(parsed, analysis), analysis, folder, new ConsoleTaskObserver(), cancellation);
-            Console.WriteLine(parsed.GetValue(json) ? File.ReadAllText(path) : Text(Read(path)!, folder));
-        }));
+            },
+            "attribution",
+            Text,
+            cancellation)));
         return command;
-    }
-
-    private static JsonElement Definition(string text)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(text.TrimStart().StartsWith('{') ? text : File.ReadAllText(text));
-            return document.RootElement.Clone();
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new AnalysisException($"The definition of the concept cannot be read: {failure.Message}", "Give JSON such as {\"name\":\"round\",\"source\":\"attribute\",\"attribute\":\"shape\",\"value\":\"disc\"}, or a file that holds it.", failure);
-        }
     }
 
     private static int ClassOf(string analysis, string name)
@@ -106,27 +76,6 @@ internal static class AttributeCommand
 
         return run?.Classes.FirstOrDefault(c => c.Name == name || c.DisplayName == name)?.Index
             ?? throw new AnalysisException($"The analysis has no class '{name}'.", $"It has: {string.Join(", ", run?.Classes.Take(20).Select(c => c.Name) ?? [])}.");
-    }
-
-    private static AttributionReport? Read(string path) => JsonSerializer.Deserialize<AttributionReport>(File.ReadAllBytes(path), AnalysisJson.Options);
-
-    /// <summary>Scores of another wish make way; anything else stays.</summary>
-    private static void Replace(string path)
-    {
-        try
-        {
-            if (Read(path) is not null)
-            {
-                File.Delete(path);
-                return;
-            }
-        }
-        catch (JsonException)
-        {
-            // Not ours to delete; said below.
-        }
-
-        throw new AnalysisException($"{path} is there already and holds no attribution.", "Choose another folder for --out.");
     }
 
     private static string Text(AttributionReport report, string folder)

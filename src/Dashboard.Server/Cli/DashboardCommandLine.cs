@@ -33,6 +33,7 @@ internal static class DashboardCommandLine
         root.Subcommands.Add(CompareCommand.Create());
         root.Subcommands.Add(LabelCommand.Create());
         root.Subcommands.Add(ProbeCommand.Create());
+        root.Subcommands.Add(BackpropagateCommand.Create());
         root.Subcommands.Add(RetrainCommand.Create());
         root.Subcommands.Add(AttributeCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());

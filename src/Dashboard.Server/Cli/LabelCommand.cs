@@ -1,11 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
-using Analysis;
 using Analysis.Labels;
-using Analysis.Runs;
-using Analysis.Runs.Tasks;
 
 namespace Dashboard.Server.Cli;
 
@@ -17,8 +13,7 @@ internal static class LabelCommand
     public static Command Create()
     {
         var command = new Command("label", "Names neurons and concepts of a result folder by formulas of classes, attributes and measurements.");
-        var result = new Option<string>("--result") { Required = true, Description = "Result folder of an analysis." };
-        var output = new Option<string>("--out") { Required = true, Description = "Folder for the labels." };
+        var task = new TaskOptions("Folder for the labels.");
         var attributes = new Option<string?>("--attributes") { Description = "Table of attributes: CSV with a column 'path'; attributes.csv in the data set's folder by default." };
         var hierarchy = new Option<string?>("--hierarchy") { Description = "Tree of classes: JSON with name, id and children; hierarchy.json in the data set's folder by default." };
         var sources = new Option<string?>("--sources") { Description = "Separated by commas: classes, hierarchy, attributes, metadata." };
@@ -30,20 +25,13 @@ internal static class LabelCommand
         var negative = new Option<bool>("--negative") { Description = "Label what units are low on." };
         var permutations = new Option<int?>("--permutations") { Description = "Searches on shuffled activations, for a null distribution." };
         var seed = new Option<int?>("--seed") { Description = "Seed of the halves and permutations." };
-        var json = new Option<bool>("--json") { Description = "Print the labels as JSON." };
-        foreach (var option in new Option[]
-        {
-            result, output, attributes, hierarchy, sources, units, length, beam, minimum, maximum, negative, permutations, seed, json, GlobalOptions.DataDirectory,
-        })
-        {
-            command.Options.Add(option);
-        }
-
-        command.SetAction(parsed => CommandRunner.Run(cancellation =>
-        {
-            var wishes = new Dictionary<string, object?>
+        task.AddTo(command, attributes, hierarchy, sources, units, length, beam, minimum, maximum, negative, permutations, seed);
+        command.SetAction(parsed => CommandRunner.Run(cancellation => task.Run<LabelReport>(
+            parsed,
+            "label",
+            new Dictionary<string, object?>
             {
-                ["sources"] = parsed.GetValue(sources)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+                ["sources"] = TaskOptions.Parts(parsed.GetValue(sources)),
                 ["units"] = parsed.GetValue(units),
                 ["length"] = parsed.GetValue(length),
                 ["beam"] = parsed.GetValue(beam),
@@ -54,39 +42,11 @@ internal static class LabelCommand
                 ["seed"] = parsed.GetValue(seed),
                 ["attributesText"] = parsed.GetValue(attributes) is { } table ? LabelSources.ReadText(table) : null,
                 ["hierarchyText"] = parsed.GetValue(hierarchy) is { } tree ? LabelSources.ReadText(tree) : null,
-            };
-            var parameters = new LabelTask().Normalise(JsonSerializer.SerializeToElement(wishes.Where(w => w.Value is not null).ToDictionary()));
-            var analysis = Path.GetFullPath(parsed.GetValue(result)!);
-            var folder = Path.GetFullPath(parsed.GetValue(output)!);
-            var path = Path.Combine(folder, TaskRunner.ResultFile);
-            if (File.Exists(path))
-            {
-                Replace(path);
-            }
-
-            TaskRunner.Run("label", parameters, FinishedAnalysis.Request(analysis), FinishedAnalysis.Store(parsed, analysis), analysis, folder, new ConsoleTaskObserver(), cancellation);
-            Console.WriteLine(parsed.GetValue(json) ? File.ReadAllText(path) : Text(JsonSerializer.Deserialize<LabelReport>(File.ReadAllBytes(path), AnalysisJson.Options)!, folder));
-        }));
+            },
+            "labels",
+            Text,
+            cancellation)));
         return command;
-    }
-
-    /// <summary>Labels of another wish make way; anything else stays.</summary>
-    private static void Replace(string path)
-    {
-        try
-        {
-            if (JsonSerializer.Deserialize<LabelReport>(File.ReadAllBytes(path), AnalysisJson.Options) is not null)
-            {
-                File.Delete(path);
-                return;
-            }
-        }
-        catch (JsonException)
-        {
-            // Not ours to delete; said below.
-        }
-
-        throw new AnalysisException($"{path} is there already and holds no labels.", "Choose another folder for --out.");
     }
 
     private static string Text(LabelReport report, string folder)

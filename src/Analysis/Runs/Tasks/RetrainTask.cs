@@ -100,6 +100,12 @@ public sealed class RetrainTask : IAnalysisTask
             throw new AnalysisException($"The data set {plan.Dataset.Name} has no classes to train a network for.", "Use a data set with a folder for each class.");
         }
 
+        if (context.Samples.All(s => s.Label is null))
+        {
+            throw new AnalysisException(
+                $"None of the classes of {plan.Dataset.Name} is an output of {plan.Network.Name}, so that there is nothing to train it for.", "Name the data set's folders by the network's outputs; a sidecar names outputs.");
+        }
+
         TrainableNetwork Create(int seed) => TrainableNetwork.Like(context.Request.Network, context.Request.Architecture, seed, plan.Network.Device);
         using (var first = Create(request.Seed))
         {
