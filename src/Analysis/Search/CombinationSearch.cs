@@ -99,7 +99,8 @@ public sealed record CombinationSearch
             rows[place] = best.Dequeue();
         }
 
-        return new CombinationMatches(n, matches, rows, byClass, alone);
+        // Likeness alone leaves nobody out: what tells something is the classes of the nearest.
+        return new CombinationMatches(n, matches, rows, alone.Length > 0 || likeness is null ? byClass : rows.CountBy(row => classes[row]).ToDictionary(), alone);
     }
 
     private static int[][] Columns(IReadOnlyList<Placing> placings, int n) => placings.Any(p => p.Above.Length != n)
@@ -120,7 +121,7 @@ public sealed record CombinationSearch
 /// <param name="Samples">Samples searched, N.</param>
 /// <param name="Matches">Samples that meet every condition.</param>
 /// <param name="Rows">The best of them, best first; equal ones by row.</param>
-/// <param name="ByClass">Matches of each class that has any.</param>
+/// <param name="ByClass">Matches of each class that has any; where only likeness was asked for, those among <paramref name="Rows"/>.</param>
 /// <param name="Alone">Samples of all classes that meet each condition by itself: present ones, then absent ones.</param>
 public sealed record CombinationMatches(int Samples, int Matches, int[] Rows, IReadOnlyDictionary<int, int> ByClass, int[] Alone)
 {

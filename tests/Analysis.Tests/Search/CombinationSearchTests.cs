@@ -28,6 +28,15 @@ public sealed class CombinationSearchTests
     }
 
     [Fact]
+    public void By_likeness_alone_the_classes_are_those_of_the_nearest()
+    {
+        var like = Enumerable.Range(0, N).Select(row => row is >= 245 and < 255 ? 1f : 0f).ToArray();
+        var found = (Search([], [], 0.5, 0) with { Likeness = like, Except = 245 }).Find(9);
+        Assert.Equal(N - 1, found.Matches);
+        Assert.Equal(new Dictionary<int, int> { [0] = 4, [1] = 5 }, found.ByClass.OrderBy(pair => pair.Key).ToDictionary());
+    }
+
+    [Fact]
     public void Without_a_present_concept_those_that_have_least_of_the_absent_ones_come_first()
     {
         var found = Search(present: [], absent: [1], strongest: 0.3, outside: 0.5).Find(5);
