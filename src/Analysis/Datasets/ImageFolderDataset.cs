@@ -117,17 +117,22 @@ internal sealed class ImageFolderDataset : IDataset
         return new ImageFolderDataset(root, classFolders, samples, classes, skipped, fingerprint.Finish());
     }
 
-    public RawImage Read(int index)
+    public RawImage Read(int index) => ReadBelow(_realRoot, Samples[index].Path);
+
+    /// <summary>Reads an image by its path below a folder.</summary>
+    /// <param name="root">The folder, without symbolic links.</param>
+    /// <param name="path">Path relative to it, from a listing.</param>
+    /// <exception cref="AnalysisException">It is gone, unreadable, too large, or a link that leaves the folder.</exception>
+    public static RawImage ReadBelow(string root, string path)
     {
-        var path = Samples[index].Path;
         try
         {
-            var full = Path.Combine(_realRoot, path);
+            var full = Path.Combine(root, path);
             var info = new FileInfo(full);
             if (info.Exists && info.LinkTarget is not null)
             {
                 var target = RealPath.Of(full);
-                if (target is null || !RealPath.IsBelow(target, _realRoot))
+                if (target is null || !RealPath.IsBelow(target, root))
                 {
                     throw new AnalysisException($"The image '{path}' is a link that leaves the data set.", "Replace the link by the file.");
                 }

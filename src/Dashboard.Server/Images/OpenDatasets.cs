@@ -3,12 +3,17 @@ using Analysis.Datasets;
 
 namespace Dashboard.Server.Images;
 
-/// <summary>Keeps the listings of the data sets looked at last, so that a picture does not need a scan.</summary>
-internal sealed class OpenDatasets
+/// <summary>
+/// Keeps the listings of the data sets looked at last, so that a picture does not need a scan. An old listing is read again while
+/// it still serves: one of a million images takes longer than people wait.
+/// </summary>
+/// <param name="time">The clock; the system's where null.</param>
+internal sealed class OpenDatasets(TimeProvider? time = null)
 {
     private const int Most = 8;
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(30);
     private readonly Lock _gate = new();
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly Dictionary<string, (Task<IDataset> Dataset, DateTimeOffset Opened)> _open = new(StringComparer.Ordinal);
 
     /// <summary>The data set at a path; opened at most once at a time.</summary>
@@ -18,8 +23,8 @@ internal sealed class OpenDatasets
         Task<IDataset> dataset;
         lock (_gate)
         {
-            var now = DateTimeOffset.UtcNow;
-            if (!_open.TryGetValue(path, out var entry) || entry.Dataset.IsFaulted || entry.Dataset.IsCanceled || now - entry.Opened > Lifetime)
+            var now = _time.GetUtcNow();
+            if (!_open.TryGetValue(path, out var entry) || entry.Dataset.IsFaulted || entry.Dataset.IsCanceled)
             {
                 if (_open.Count >= Most)
                 {
@@ -28,11 +33,46 @@ internal sealed class OpenDatasets
 
                 _open[path] = entry = (Task.Run(() => DatasetLoader.Open(path, CancellationToken.None), CancellationToken.None), now);
             }
+            else if (now - entry.Opened > Lifetime && entry.Dataset.IsCompleted)
+            {
+                _open[path] = (entry.Dataset, now);
+                _ = Task.Run(() => ReadAgain(path, entry.Dataset), CancellationToken.None);
+            }
 
             dataset = entry.Dataset;
         }
 
         return await dataset.WaitAsync(cancellation);
+    }
+
+    private void ReadAgain(string path, Task<IDataset> old)
+    {
+        IDataset? dataset = null;
+        try
+        {
+            dataset = DatasetLoader.Open(path, CancellationToken.None);
+        }
+        catch (AnalysisException)
+        {
+            // It is gone or damaged: whoever asks next is told.
+        }
+
+        lock (_gate)
+        {
+            if (!_open.TryGetValue(path, out var entry) || entry.Dataset != old)
+            {
+                return;
+            }
+
+            if (dataset is null)
+            {
+                _open.Remove(path);
+            }
+            else
+            {
+                _open[path] = (Task.FromResult(dataset), entry.Opened);
+            }
+        }
     }
 
     /// <summary>Scans the path anew the next time.</summary>

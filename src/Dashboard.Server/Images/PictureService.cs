@@ -65,23 +65,21 @@ internal sealed class PictureService(
         }
 
         Require(place);
-        var dataset = await datasets.GetAsync(place.Dataset, cancellation);
-        var index = OpenDatasets.IndexOf(dataset, path);
-        if (index < 0 || !dataset.HasPicture(index))
+        var image = await DecodeAsync(() => DatasetLoader.TryReadImage(place.Dataset, path) is { } found ? ImageDecoder.Decode(found) : null, cancellation);
+        if (image is null)
         {
-            return null;
+            var dataset = await datasets.GetAsync(place.Dataset, cancellation);
+            var index = OpenDatasets.IndexOf(dataset, path);
+            if (index < 0 || !dataset.HasPicture(index))
+            {
+                return null;
+            }
+
+            image = await DecodeAsync(() => ImageDecoder.Decode(dataset.Read(index)), cancellation);
         }
 
-        RgbImage? image = null;
-        await DecodeAsync(
-            () =>
-            {
-                image = ImageDecoder.Decode(dataset.Read(index));
-                return [];
-            },
-            cancellation);
         // Without a preprocessing the picture is the centre square.
-        return ImagePreparation.VisiblePart(image!.Width, image.Height, Shown(place.Preprocessing, Sizes[^1]));
+        return ImagePreparation.VisiblePart(image.Width, image.Height, Shown(place.Preprocessing, Sizes[^1]));
     }
 
     /// <summary>The crop of a concept's exemplar as WebP; null where there is none.</summary>
@@ -235,6 +233,13 @@ internal sealed class PictureService(
     private async Task<byte[]> MakeAsync(string cacheFile, RunPlace place, string samplePath, Func<RawImage, byte[]> make, CancellationToken cancellation)
     {
         Require(place);
+        // Listing a large folder takes long, and the few connections of a browser that wait for pictures keep its page from answering.
+        if (await DecodeAsync(() => DatasetLoader.TryReadImage(place.Dataset, samplePath) is { } found ? make(found) : null, cancellation) is { } made)
+        {
+            await WriteCacheAsync(cacheFile, made, cancellation);
+            return made;
+        }
+
         var dataset = await datasets.GetAsync(place.Dataset, cancellation);
         var index = OpenDatasets.IndexOf(dataset, samplePath);
         if (index < 0)
@@ -260,7 +265,7 @@ internal sealed class PictureService(
         }
     }
 
-    private async Task<byte[]> DecodeAsync(Func<byte[]> decode, CancellationToken cancellation)
+    private async Task<T> DecodeAsync<T>(Func<T> decode, CancellationToken cancellation)
     {
         await _decoders.WaitAsync(cancellation);
         try

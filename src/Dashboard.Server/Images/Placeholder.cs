@@ -14,7 +14,8 @@ internal static class Placeholder
     private const int LineLength = 14;
     private const int Lines = 5;
     private const int Side = 192;
-    private const int DotSize = 2;
+    private const int Margin = 6;
+    private const int LineHeight = PixelFont.Height + 4;
 
     /// <summary>The picture for a sample's path: its last segment without extension, in up to five lines.</summary>
     public static byte[] Of(string path)
@@ -40,22 +41,26 @@ internal static class Placeholder
     // Light ground and letters that can be read on both themes.
     private static byte[] Drawn(List<string> lines)
     {
-        const int advance = (PixelFont.Width + 1) * DotSize, step = 22;
+        // As large as the longest line and the number of lines allow: pictures are mostly seen small.
+        const int room = Side - (2 * Margin), largest = 4;
+        var longest = lines.Select(line => line.Length).DefaultIfEmpty(1).Max();
+        var dot = Math.Clamp(Math.Min(room / (longest * (PixelFont.Width + 1)), room / (Math.Max(1, lines.Count) * LineHeight)), 1, largest);
+        var (advance, step) = ((PixelFont.Width + 1) * dot, LineHeight * dot);
         var pixels = new byte[Side * Side * 4];
         for (var at = 0; at < pixels.Length; at += 4)
         {
             (pixels[at], pixels[at + 1], pixels[at + 2], pixels[at + 3]) = (0x8a, 0x8f, 0x98, 46);
         }
 
-        var top = (Side - ((lines.Count - 1) * step) - (PixelFont.Height * DotSize)) / 2;
+        var top = (Side - ((lines.Count - 1) * step) - (PixelFont.Height * dot)) / 2;
         for (var line = 0; line < lines.Count; line++)
         {
-            var left = (Side - (lines[line].Length * advance) + DotSize) / 2;
-            for (var y = 0; y < PixelFont.Height * DotSize; y++)
+            var left = (Side - (lines[line].Length * advance) + dot) / 2;
+            for (var y = 0; y < PixelFont.Height * dot; y++)
             {
                 for (var x = 0; x < lines[line].Length * advance; x++)
                 {
-                    if (PixelFont.Dot(lines[line][x / advance], x % advance / DotSize, y / DotSize))
+                    if (PixelFont.Dot(lines[line][x / advance], x % advance / dot, y / dot))
                     {
                         var at = 4 * (((top + (line * step) + y) * Side) + left + x);
                         (pixels[at], pixels[at + 1], pixels[at + 2], pixels[at + 3]) = (0x7a, 0x80, 0x8a, 255);

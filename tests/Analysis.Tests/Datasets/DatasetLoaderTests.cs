@@ -119,6 +119,29 @@ public sealed class DatasetLoaderTests : IDisposable
     }
 
     [Fact]
+    public void An_image_is_read_without_a_listing_exactly_where_a_listing_would_have_it()
+    {
+        using var outside = new TemporaryFolder();
+        var secret = outside.Write("secret.png", Picture);
+        _folder.Write("c/d/real.png", Picture);
+        _folder.Write("c/notes.txt", Picture);
+        File.CreateSymbolicLink(_folder["c", "inside.png"], _folder["c", "d", "real.png"]);
+        File.CreateSymbolicLink(_folder["c", "outside.png"], secret);
+        Directory.CreateSymbolicLink(_folder["leaves"], outside.Path);
+        Directory.CreateSymbolicLink(_folder["turns"], _folder["c"]);
+        foreach (var sample in Open().Samples)
+        {
+            Assert.Equal(Picture, DatasetLoader.TryReadImage(_folder.Path, sample.Path)!.Value.Bytes);
+        }
+
+        string[] others =
+            ["c/gone.png", "c/notes.txt", "c", "", "/", secret, "../" + Path.GetFileName(outside.Path) + "/secret.png", "c/../c/d/real.png", "c//d/real.png", "leaves/secret.png", "turns/inside.png", "c/real\0.png"];
+        Assert.All(others, path => Assert.Null(DatasetLoader.TryReadImage(_folder.Path, path)));
+        Assert.Throws<AnalysisException>(() => DatasetLoader.TryReadImage(_folder.Path, "c/outside.png"));
+        Assert.Null(DatasetLoader.TryReadImage(secret, "c/d/real.png"));
+    }
+
+    [Fact]
     public void A_root_that_is_a_link_is_resolved()
     {
         _folder.Write("real/1.png", Picture);
