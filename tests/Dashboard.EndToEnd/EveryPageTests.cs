@@ -92,7 +92,7 @@ public sealed class EveryPageTests(Stage stage)
             ("no such concept of one's own", PageUrls.Probe(sample.Id, Missing), null, ".empty h1, .empty h2"),
             ("data that cannot be read", $"/new?data={Uri.EscapeDataString(site.SampleNetwork)}", null, ".note.bad, [role=alert]"),
             ("a network that is none", $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleImages)}&step=network", null, ".note.bad, [role=alert]"),
-            ("comparison of no analysis", PageUrls.Compare(Missing), null, "[role=status]"),
+            ("comparison of no analysis", PageUrls.Compare(Missing), null, "main [role=status]"),
             ("smallest change of no concept", PageUrls.Backpropagation(sample.Id) + "?sample=5", null, ".empty h2"),
         ];
         await using var visitor = await stage.VisitorAsync();

@@ -58,6 +58,8 @@ public sealed class FlowTests(Stage stage)
     [InlineData("training images: asked for and stopped")]
     [InlineData("remove and retrain: planned")]
     [InlineData("compare: what to compare")]
+    [InlineData("compare: two analyses, and how their concepts are ordered")]
+    [InlineData("search images: one concept present, one absent")]
     [InlineData("search everything")]
     public async Task It_is_done_by_mouse_and_by_keyboard_alone_and_its_address_opens_the_same(string name)
     {
@@ -436,6 +438,25 @@ public sealed class FlowTests(Stage stage)
                 await hand.WriteAsync(hand.Page.GetByLabel("Classes, at most"), "3");
             }, "classes=3"),
 
+            "compare: two analyses, and how their concepts are ordered" => new(PageUrls.CompareRuns(id, (await site.SecondRunAsync()).Id), async hand =>
+            {
+                await hand.PressAsync(hand.Page.Locator("button.sort").Nth(1));
+                await Expect(hand.Page).ToHaveURLAsync(new Regex("sort="));
+                await hand.PressAsync(hand.Page.Locator("button.pick").Nth(2));
+                await Expect(hand.Page.Locator(".pair-list .pic").First).ToBeVisibleAsync();
+            }, "class="),
+
+            "search images: one concept present, one absent" => new(PageUrls.Search(id), async hand =>
+            {
+                var words = hand.Page.GetByLabel("Concept by class, name, label or number");
+                await FindAsync(hand, words, "plain star c0", "Images that show");
+                await Expect(hand.Page).ToHaveURLAsync(new Regex("with=[0-9]+"));
+                await FindAsync(hand, words, "plain star c1", "Images that do not show");
+                await Expect(hand.Page).ToHaveURLAsync(new Regex("without=[0-9]+"));
+                await hand.ChooseAsync(hand.List("Shows: strongest"), "25%");
+                await Expect(hand.Page.Locator(".one .pic").First).ToBeVisibleAsync();
+            }, "with=&without=&top=25"),
+
             "search everything" => new(PageUrls.Atlas(id), async hand =>
             {
                 var palette = hand.Page.GetByRole(AriaRole.Dialog, new() { Name = "Search everything" });
@@ -452,6 +473,23 @@ public sealed class FlowTests(Stage stage)
 
             _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such flow."),
         };
+    }
+
+    /// <summary>Writes words and chooses what the first concept found is to be.</summary>
+    private static async Task FindAsync(Hand hand, ILocator field, string words, string button)
+    {
+        if (hand.Keyboard)
+        {
+            await hand.ReachAsync(field);
+            await hand.Page.Keyboard.TypeAsync(words);
+        }
+        else
+        {
+            await field.FillAsync(words);
+        }
+
+        await Expect(hand.Page.Locator(".finder [role=status]")).ToContainTextAsync("concept");
+        await hand.PressAsync(hand.Page.Locator(".hits li").First.GetByRole(AriaRole.Button, new() { NameRegex = new($"^{button} ") }));
     }
 
     /// <summary>A part of the points: by mouse drawn around, by keyboard what lies around the point in the middle.</summary>

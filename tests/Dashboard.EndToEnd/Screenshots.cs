@@ -84,6 +84,7 @@ public sealed class Screenshots(Stage stage)
             ("new-method", chosen + "&step=method", page => Expect(page.Locator(".summary")).ToContainTextAsync("ResNet")),
             ("new-review", chosen + "&step=review", page => Expect(page.Locator(".costs")).ToBeVisibleAsync()),
             ("atlas", PageUrls.Atlas(sample.Id), page => Expect(page.Locator(".tile").First).ToBeVisibleAsync()),
+            ("atlas-map", PageUrls.Atlas(sample.Id, "map"), page => Expect(page.Locator(".plot[data-count]")).ToBeVisibleAsync()),
             ("atlas-shared", PageUrls.Atlas(sample.Id, "shared"), _ => Task.CompletedTask),
             ("atlas-outliers", PageUrls.Atlas(sample.Id, "outliers"), page => Expect(page.Locator(".kind").First).ToBeVisibleAsync()),
             ("class", PageUrls.Class(sample.Id, tile.Index), async page =>
@@ -98,50 +99,23 @@ public sealed class Screenshots(Stage stage)
             }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
             ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
-            ("labels", PageUrls.Labels(sample.Id), async page =>
-            {
-                var find = page.GetByRole(AriaRole.Button, new() { Name = "Find labels" });
-                var evidence = page.Locator(".detail .wall img").First;
-                await Expect(find.Or(evidence).First).ToBeVisibleAsync();
-                if (await find.IsVisibleAsync())
-                {
-                    await find.ClickAsync();
-                }
-
-                await Expect(evidence).ToBeVisibleAsync(new() { Timeout = 240_000 });
-                await page.Mouse.MoveAsync(0, 0);
-            }),
+            ("search", $"{PageUrls.Search(sample.Id, with: view.Concepts[0].Id)}&without={view.Concepts[2].Id}", page => Expect(page.Locator(".one .pic").First).ToBeVisibleAsync()),
+            ("labels", PageUrls.Labels(sample.Id), page => StartedAsync(page, "Find labels", page.Locator(".detail .wall img").First)),
             ("define", PageUrls.DefineConcept(sample.Id, "attribute") + "&attribute=texture&value=striped", page => Expect(page.GetByTestId("draft-counts")).ToBeVisibleAsync()),
-            ("probe", PageUrls.Probe(sample.Id, await DefinedAsync(site, sample.Id)), async page =>
-            {
-                var train = page.GetByRole(AriaRole.Button, new() { Name = "Train its probe" });
-                var chart = page.Locator(".probe-grid svg.main-svg").First;
-                await Expect(train.Or(chart).First).ToBeVisibleAsync();
-                if (await train.IsVisibleAsync())
-                {
-                    await train.ClickAsync();
-                }
-
-                await Expect(chart).ToBeVisibleAsync(new() { Timeout = 240_000 });
-                await page.Mouse.MoveAsync(0, 0);
-            }),
+            ("probe", PageUrls.Probe(sample.Id, await DefinedAsync(site, sample.Id)), page => StartedAsync(page, "Train its probe", page.Locator(".probe-grid svg.main-svg").First)),
             ("probes", PageUrls.Probes(sample.Id), page => Expect(page.Locator("table a.name").First).ToBeVisibleAsync()),
             ("compare", PageUrls.Compare(sample.Id), async page =>
             {
-                // Computed for the first picture; stored for the others.
-                var start = page.GetByRole(AriaRole.Button, new() { Name = "Compare", Exact = true });
-                var verdict = page.GetByTestId("verdict");
-                await Expect(start.Or(verdict).First).ToBeVisibleAsync();
-                if (await start.IsVisibleAsync())
-                {
-                    await start.ClickAsync();
-                }
-
-                await Expect(verdict).ToBeVisibleAsync(new() { Timeout = 400_000 });
+                await StartedAsync(page, "Compare", page.GetByTestId("verdict"));
                 await Expect(page.Locator(".curve svg.main-svg").First).ToBeVisibleAsync();
-                await page.Mouse.MoveAsync(0, 0);
-                await page.EvaluateAsync("document.querySelector('[data-testid=verdict]').closest('section').scrollIntoView()");
+                if (!Full)
+                {
+                    await page.EvaluateAsync("document.querySelector('[data-testid=verdict]').closest('section').scrollIntoView()");
+                }
             }),
+            ("compare-analyses", PageUrls.CompareRuns(sample.Id, (await site.SecondRunAsync()).Id), page => Expect(page.Locator(".pair-list .pic").First).ToBeVisibleAsync()),
+            ("smallest-change", $"{PageUrls.Backpropagation(sample.Id)}?concept=c{view.Concepts[0].Id}&sample={odd}", page => StartedAsync(page, "Find the smallest change", page.GetByRole(AriaRole.Slider).First)),
+            ("training-images", $"{PageUrls.TrainingImages(sample.Id)}?target=class&of={tile.Index}", page => StartedAsync(page, "Find the training images", page.GetByRole(AriaRole.Heading, new() { Name = "Taught it most" }))),
             ("outliers", PageUrls.Outliers(sample.Id), async page =>
             {
                 await page.Locator(".outlier-tile").First.ClickAsync();
@@ -178,7 +152,7 @@ public sealed class Screenshots(Stage stage)
         foreach (var (format, colours, width, height) in Formats)
         {
             await using var visitor = await stage.VisitorAsync(width, height, colours);
-            foreach (var place in places.Where(place => place.Address.Contains(analysis.Id, StringComparison.Ordinal)))
+            foreach (var place in places.Where(place => place.Address.Contains(analysis.Id, StringComparison.Ordinal) && !place.Name.StartsWith("compare runs", StringComparison.Ordinal)))
             {
                 var name = Regex.Replace(place.Name, "[^a-z]+", "-");
                 if (Wanted(name))
@@ -190,6 +164,20 @@ public sealed class Screenshots(Stage stage)
 
             visitor.AssertNoFault();
         }
+    }
+
+    /// <summary>Something computed for the first picture, stored for the others.</summary>
+    private static async Task StartedAsync(IPage page, string start, ILocator result)
+    {
+        var button = page.GetByRole(AriaRole.Button, new() { Name = start, Exact = true });
+        await Expect(button.Or(result).First).ToBeVisibleAsync();
+        if (await button.IsVisibleAsync())
+        {
+            await button.ClickAsync();
+        }
+
+        await Expect(result).ToBeVisibleAsync(new() { Timeout = 400_000 });
+        await page.Mouse.MoveAsync(0, 0);
     }
 
     /// <summary>A concept that somebody defined; the same where it is there already.</summary>

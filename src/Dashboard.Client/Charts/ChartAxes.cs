@@ -16,6 +16,10 @@ internal static class ChartAxes
         ZeroLineColor = colours.Zero,
         ZeroLineWidth = 1,
         FixedRange = true,
+        // Ticks that are not seen keep the first label away from the lowest one of the other axis.
+        Ticks = Plotly.Blazor.LayoutLib.XAxisLib.TicksEnum.Outside,
+        TickLen = 6,
+        TickColor = "rgba(0,0,0,0)",
         AutoMargin = Plotly.Blazor.LayoutLib.XAxisLib.AutoMarginFlag.True,
     };
 
