@@ -3,6 +3,8 @@ using Dashboard.Client.Contracts;
 using Dashboard.Client.State;
 using Dashboard.Server.Data;
 using Microsoft.EntityFrameworkCore;
+using static Dashboard.Server.Services.AtlasCards;
+using static Dashboard.Server.Services.AtlasRows;
 
 namespace Dashboard.Server.Services;
 
@@ -18,7 +20,7 @@ internal sealed partial class AtlasService
 
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var key = analysis.Key;
-        if (await ClassRowAsync(database, key, classIndex, cancellation) is not { } row || Atlas(row) is not { } atlas
+        if (await ClassRowAsync(database, key, classIndex, cancellation) is not { } row || AtlasOf(row) is not { } atlas
             || atlas.Strategies.FirstOrDefault(candidate => candidate.Index == strategy) is not { } entry
             || arrays.Find(folders.Run(analysis.Id), classIndex) is not { } data || data.Concepts != atlas.Concepts.Count)
         {
