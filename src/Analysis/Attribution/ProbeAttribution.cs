@@ -19,7 +19,7 @@ internal sealed class ProbeAttribution(TaskContext context, AttributionRequest w
     {
         var of = new AttributionTargets(context, wish, notes);
         var layer = wish.Layer ?? context.Plan.Layer.Name;
-        var labels = ConceptResolver.Resolve(context, wish.Concept!, wish.Seed);
+        var labels = ConceptResolver.Resolve(context, wish.Concept!, wish.Seed) with { Places = null };
         observer.OnProgress(new TaskProgress(0, 3, "Fitting the probe"));
         var fitted = ProbeFitter.Fit(context, labels, layer, new ProbeOptions { Seed = wish.Seed });
         var probe = fitted.Probe;

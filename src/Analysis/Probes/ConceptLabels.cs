@@ -12,6 +12,9 @@ public sealed record ConceptLabels
     /// <summary>True where targets are numbers instead of yes and no.</summary>
     public bool Continuous { get; init; }
 
+    /// <summary>Places of the samples that show the concept, by row; null where it is not said by places.</summary>
+    public IReadOnlyDictionary<int, ConceptRegion[]>? Places { get; init; }
+
     /// <summary>Samples that show the concept.</summary>
     public int Positives => Continuous ? 0 : Targets.Count(t => t == 1);
 

@@ -44,6 +44,12 @@ internal static class ConceptProber
             done => Report(Recording * done / Math.Max(1, context.Plan.Samples.Count), $"Recording all layers of {context.Plan.Network.Name}, once for all concepts"),
             cancellation);
         var divisions = Enumerable.Range(0, request.Seeds).Select(s => s == 0 ? labels : ConceptResolver.Split(context, labels, request.Seed + s)).ToList();
+        foreach (var layer in layers.Take(1))
+        {
+            // All at once: each pass runs the network over the marked images.
+            _ = context.Layers.Placed(labels, [.. layers.Select(l => l.Name)], layer.Name);
+        }
+
         var (probes, tensors) = (new List<LayerProbe>(), new List<(string Name, Tensor Tensor)>());
         var strength = new Dictionary<string, double>();
         using var scope = NewDisposeScope();
@@ -56,12 +62,19 @@ internal static class ConceptProber
                 : Kept(context, request, folder, layer, tensors, () => Layer(context, request, divisions, layer, tensors, cancellation)));
         }
 
-        var best = probes.MaxBy(p => p.Scores.Score?.Mean ?? double.NegativeInfinity)!;
+        // Positions are another measure than images: where there are places, the layers that know them are compared.
+        var compared = probes.Any(p => p.Placed) ? probes.Where(p => p.Placed).ToList() : probes;
+        var best = compared.MaxBy(p => p.Scores.Score?.Mean ?? double.NegativeInfinity)!;
         best = probes.FirstOrDefault(p => p.Analysed && p.SameAs == best.Layer) ?? best;
-        var location = Locate(probes, best, labels.Continuous);
+        var location = Locate(compared, best, labels.Continuous);
         var byClass = ByClass(context, divisions);
         // A concept that is said by classes is the class by definition.
-        var notes = Notes(context, labels, location, best, request.Concept.Source == "classes" ? null : byClass);
+        var notes = Notes(context, labels, location, best, request.Concept.Source == "classes" || best.Placed ? null : byClass);
+        if (best.Placed)
+        {
+            notes.Add($"The probes are fitted to places: positions inside the marks against positions elsewhere, {best.FittedOn:N0} of them at {best.Layer}. Scores count positions; on whole images the same direction reaches an AUC of {best.ImageAuc?.Mean:0.00}.");
+        }
+
         ClassInfluence? influence = null;
         if (request.Tcav)
         {
@@ -130,6 +143,8 @@ internal static class ConceptProber
 
     private static LayerProbe Layer(TaskContext context, ProbeRequest request, List<ConceptLabels> divisions, LayerInfo layer, List<(string Name, Tensor Tensor)> tensors, CancellationToken cancellation)
     {
+        var placed = false;
+        var imageAuc = new List<double?>();
         var (fits, controls, sparsity) = (new List<FittedProbe>(), new List<ProbeScores>(), new List<ProbeSparsityMeasure.Division>());
         var options = Options(request);
         for (var s = 0; s < divisions.Count; s++)
@@ -140,6 +155,8 @@ internal static class ConceptProber
             // One strength for all divisions, so that they differ in their samples only.
             options = options with { Strength = fitted.Strength };
             fits.Add(fitted);
+            placed = set.OfPlaces;
+            imageAuc.Add(placed ? ProbeFitter.ForImages(context, divisions[s], fitted).HeldOut.Auc : null);
             controls.Add(set.Fit(Shuffle(set.TrainTargets, request.Seed, 2 * s), options, Shuffle(set.TestTargets, request.Seed, (2 * s) + 1)).HeldOut);
             if (request.Sparsity)
             {
@@ -171,6 +188,8 @@ internal static class ConceptProber
             Varying = fits[0].Probe.Scale.Zip(fits[0].Probe.Weights).Count(p => p.First != 1 || p.Second != 0),
             Depth = context.Layers.All.ToList().FindIndex(l => l.Name == layer.Name),
             Analysed = layer.Name == context.Plan.Layer.Name,
+            Placed = placed,
+            ImageAuc = placed ? Spread.Of(imageAuc) : null,
             Strength = Rounding.Significant(options.Strength!.Value),
             FittedOn = fits[0].Fitted.Samples,
             TestedOn = fits[0].HeldOut.Samples,
@@ -224,7 +243,8 @@ internal static class ConceptProber
     /// <summary>Whether two layers have the same pooled activations, but for rounding.</summary>
     private static bool Same(TaskContext context, ConceptLabels labels, LayerProbe earlier, LayerInfo layer)
     {
-        if (earlier.Channels != layer.Channels)
+        // Averages may agree where positions do not.
+        if (earlier.Channels != layer.Channels || (labels.Places is not null && context.Layers.Get(earlier.Layer) is var other && (other.Height, other.Width) != (layer.Height, layer.Width)))
         {
             return false;
         }
@@ -288,7 +308,18 @@ internal static class ConceptProber
     {
         using var set = ProbeSet.Create(context.Layers, labels, best.Layer);
         var fitted = set.Fit(set.TrainTargets, Options(request) with { Strength = best.Strength });
-        var logits = set.TestLogits(fitted.Probe);
+        if (set.OfPlaces)
+        {
+            fitted = ProbeFitter.ForImages(context, labels, fitted);
+            using var images = ProbeSet.Create(context.Layers, labels with { Places = null }, best.Layer);
+            return Examples(labels, images, images.LogitsOf(fitted.Probe, testing: true));
+        }
+
+        return Examples(labels, set, set.TestLogits(fitted.Probe));
+    }
+
+    private static ProbeExamples Examples(ConceptLabels labels, ProbeSet set, double[] logits)
+    {
         // How far the answer is above what the label says.
         var excess = labels.Continuous ? [.. logits.Zip(set.TestTargets, (f, y) => f - y)] : logits;
         int[] Of(int[] order, Func<double, bool> which) => [.. order.Where(i => labels.Continuous || which(set.TestTargets[i])).Take(Shown)];
@@ -322,7 +353,7 @@ internal static class ConceptProber
             notes.Add("The probe does much better on the images that it was fitted to: more labelled images would help.");
         }
 
-        if (best.FittedOn + best.TestedOn < labels.Targets.Count(t => !double.IsNaN(t)))
+        if (!best.Placed && best.FittedOn + best.TestedOn < labels.Targets.Count(t => !double.IsNaN(t)))
         {
             notes.Add($"At {best.Layer} the probes were fitted to {best.FittedOn:N0} images and tested on {best.TestedOn:N0}, evenly chosen: more would take too long.");
         }

@@ -127,7 +127,14 @@ public static class ConceptResolver
 
         var groups = Groups(context);
         Check(concept, targets, groups);
-        return new ConceptLabels { Targets = targets.Targets, Continuous = targets.Continuous, HeldOut = ConceptSplit.HeldOut(targets.Targets, targets.Continuous, groups, seed) };
+        var labels = new ConceptLabels { Targets = targets.Targets, Continuous = targets.Continuous, HeldOut = ConceptSplit.HeldOut(targets.Targets, targets.Continuous, groups, seed) };
+        if (concept.Source != "region")
+        {
+            return labels;
+        }
+
+        var rows = context.Samples.ToDictionary(s => s.Path, s => s.Index, StringComparer.Ordinal);
+        return labels with { Places = concept.Regions.GroupBy(r => rows[r.Path]).ToDictionary(g => g.Key, g => g.ToArray()) };
     }
 
     /// <summary>The same labels with another choice of samples for testing.</summary>

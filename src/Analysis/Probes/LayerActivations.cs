@@ -17,6 +17,8 @@ public sealed class LayerActivations : IDisposable
 {
     private readonly TaskContext _context;
     private readonly string[] _others;
+    private readonly Dictionary<string, PlacedActivations> _placed = [];
+    private object? _places;
     private ActivationStore? _store;
 
     internal LayerActivations(TaskContext context)
@@ -87,6 +89,52 @@ public sealed class LayerActivations : IDisposable
         return values.to(ScalarType.Float64);
     }
 
+    /// <summary>Activations at positions inside and outside the places of a concept; null where it has none, or the layer no positions.</summary>
+    /// <param name="labels">What the samples show.</param>
+    /// <param name="layers">Layers that will be asked for; read together where they are not there yet.</param>
+    /// <param name="layer">The layer.</param>
+    /// <returns>Belongs to this object, until another concept is asked for.</returns>
+    internal PlacedActivations? Placed(ConceptLabels labels, IReadOnlyList<string> layers, string layer)
+    {
+        if (labels.Places is null || !PlacedActivations.Has(_context, Get(layer)))
+        {
+            return null;
+        }
+
+        if (!ReferenceEquals(_places, labels.Places))
+        {
+            Forget();
+            _places = labels.Places;
+        }
+
+        if (!_placed.ContainsKey(layer))
+        {
+            List<LayerInfo> missing = [.. layers.Append(layer).Distinct(StringComparer.Ordinal).Where(l => !_placed.ContainsKey(l)).Select(Get).Where(l => PlacedActivations.Has(_context, l))];
+            foreach (var (name, values) in PlacedActivations.Read(_context, labels, missing, _context.Cancellation))
+            {
+                // Kept for later fits: no scope of a caller owns it.
+                values.Values.DetachFromDisposeScope();
+                _placed.Add(name, values);
+            }
+        }
+
+        return _placed[layer];
+    }
+
+    private void Forget()
+    {
+        foreach (var values in _placed.Values)
+        {
+            values.Dispose();
+        }
+
+        _placed.Clear();
+    }
+
     /// <inheritdoc/>
-    public void Dispose() => _store?.Dispose();
+    public void Dispose()
+    {
+        Forget();
+        _store?.Dispose();
+    }
 }

@@ -82,7 +82,36 @@ public static class ProbeFitter
     public static FittedProbe Fit(TaskContext context, ConceptLabels labels, string layer, ProbeOptions options)
     {
         using var set = ProbeSet.Create(context.Layers, labels, layer);
-        return set.Fit(set.TrainTargets, options);
+        var fitted = set.Fit(set.TrainTargets, options);
+        return set.OfPlaces ? ForImages(context, labels, fitted) : fitted;
+    }
+
+    /// <summary>
+    /// A probe of positions as one of images: the direction stays, and two numbers, its scale and its intercept, are fitted to
+    /// activations averaged over positions, where a small place moves the logit less.
+    /// </summary>
+    /// <param name="context">The analysis.</param>
+    /// <param name="labels">What the images show.</param>
+    /// <param name="fitted">The probe of positions.</param>
+    internal static FittedProbe ForImages(TaskContext context, ConceptLabels labels, FittedProbe fitted)
+    {
+        using var images = ProbeSet.Create(context.Layers, labels with { Places = null }, fitted.Probe.Layer);
+        var (train, test) = (images.LogitsOf(fitted.Probe, testing: false), images.LogitsOf(fitted.Probe, testing: true));
+        var mean = RobustStatistics.Mean(train);
+        var deviation = Math.Sqrt(train.Sum(v => (v - mean) * (v - mean)) / train.Length);
+        deviation = deviation > 0 ? deviation : 1;
+        using var column = NativeData.Matrix(Array.ConvertAll(train, v => (v - mean) / deviation), train.Length, 1);
+        using var solver = new LinearSolver(column);
+        var line = solver.Solve(images.TrainTargets, Weights(images.TrainTargets, continuous: false, balanced: true), LinearLoss.Logistic, ProbeOptions.SmallestStrength);
+        // The direction means the concept; it is never turned round.
+        var slope = Math.Max(line.Weights[0], 1e-3) / deviation;
+        double[] Answers(double[] logits) => Array.ConvertAll(logits, v => (slope * (v - mean)) + line.Bias);
+        return new FittedProbe(
+            fitted.Probe with { Weights = Array.ConvertAll(fitted.Probe.Weights, w => slope * w), Bias = (slope * (fitted.Probe.Bias - mean)) + line.Bias },
+            Score(Answers(test), images.TestTargets, continuous: false),
+            Score(Answers(train), images.TrainTargets, continuous: false),
+            fitted.Penalty,
+            fitted.Strength);
     }
 
     /// <summary>Checks options.</summary>
@@ -172,6 +201,7 @@ internal sealed class ProbeSet : IDisposable
     private readonly double[] _mean;
     private readonly double[] _scale;
     private LinearSolver? _solver;
+    private int[]? _sampleOf;
 
     private ProbeSet(string layer, bool continuous, Tensor train, Tensor test, double[] mean, double[] scale, int[] trainRows, int[] testRows, double[] trainTargets, double[] testTargets)
     {
@@ -197,9 +227,28 @@ internal sealed class ProbeSet : IDisposable
     /// <summary>The solver over all samples for fitting; owned by this object.</summary>
     public LinearSolver Solver => _solver ??= new LinearSolver(_train);
 
-    /// <summary>Reads and standardises.</summary>
+    /// <summary>Whether rows are positions, inside and outside of marked places, instead of images.</summary>
+    public bool OfPlaces => _sampleOf is not null;
+
+    /// <summary>Reads and standardises: images, or positions where the concept is marked by places and the layer has positions.</summary>
     public static ProbeSet Create(LayerActivations layers, ConceptLabels labels, string layer)
     {
+        if (layers.Placed(labels, [layer], layer) is { } placed)
+        {
+            var positions = labels with { Targets = placed.Targets, HeldOut = Array.ConvertAll(placed.Samples, row => labels.HeldOut[row]), Places = null };
+            var set = Create(
+                rows =>
+                {
+                    using var index = tensor(Array.ConvertAll(rows, r => (long)r));
+                    using var chosen = placed.Values.index_select(0, index);
+                    return chosen.to(ScalarType.Float64);
+                },
+                positions,
+                layer);
+            set._sampleOf = placed.Samples;
+            return set;
+        }
+
         // Recorded first, outside of any scope: the store stays open.
         layers.Prepare([layer], _ => { }, layers.Cancellation);
         var channels = (double)layers.Get(layer).Channels;
@@ -318,6 +367,21 @@ internal sealed class ProbeSet : IDisposable
     /// <param name="columns">The channels that the weights belong to; null for all.</param>
     public ProbeScores Test(LinearSolution solution, int[]? columns = null) => ProbeFitter.Score(Logits(_test, solution, columns), TestTargets, _continuous);
 
+    /// <summary>Logits of a probe that was standardised by other rows.</summary>
+    /// <param name="probe">The probe.</param>
+    /// <param name="testing">The rows for testing instead of those for fitting.</param>
+    public double[] LogitsOf(LinearProbe probe, bool testing)
+    {
+        var (weights, bias) = probe.Raw();
+        for (var c = 0; c < weights.Length; c++)
+        {
+            bias += weights[c] * _mean[c];
+            weights[c] *= _scale[c];
+        }
+
+        return Logits(testing ? _test : _train, new LinearSolution(weights, bias, 0, 0, 0), null);
+    }
+
     /// <summary>Logits of the samples for testing.</summary>
     public double[] TestLogits(LinearProbe probe) => Logits(_test, new LinearSolution(probe.Weights, probe.Bias, 0, 0, 0), null);
 
@@ -345,7 +409,7 @@ internal sealed class ProbeSet : IDisposable
     private double ChooseStrength(double[] targets, ProbeOptions options)
     {
         // Neighbours in the list of rows are no duplicates here: the outer division has kept those on one side, and a few do no harm.
-        var groups = Array.ConvertAll(TrainRows, r => (ulong)r);
+        var groups = Array.ConvertAll(TrainRows, r => (ulong)(_sampleOf?[r] ?? r));
         var aside = ConceptSplit.HeldOut(targets, _continuous, groups, options.Seed);
         int[] fit = [.. Enumerable.Range(0, targets.Length).Where(i => !aside[i])];
         int[] check = [.. Enumerable.Range(0, targets.Length).Where(i => aside[i])];

@@ -171,6 +171,12 @@ public sealed record LayerProbe
     /// <summary>Earlier layer with the same pooled activations, from which the figures are taken; null where there is none.</summary>
     public string? SameAs { get; init; }
 
+    /// <summary>True where the probes were fitted to positions inside and outside of marked places, and the figures count positions.</summary>
+    public bool Placed { get; init; }
+
+    /// <summary>Where <see cref="Placed"/>: held-out AUC of the same direction on whole images; null elsewhere.</summary>
+    public Spread? ImageAuc { get; init; }
+
     /// <summary>Strength of the penalty.</summary>
     public required double Strength { get; init; }
 

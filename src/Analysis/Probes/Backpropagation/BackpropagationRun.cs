@@ -130,7 +130,7 @@ internal sealed class BackpropagationRun(TaskContext context, BackpropagationReq
                 }
             }
 
-            result.Add(ProbeFitter.Fit(context, labels with { Targets = targets }, layer, new ProbeOptions { Seed = request.Seed, Penalty = probe.Penalty, Strength = probe.Strength }));
+            result.Add(ProbeFitter.Fit(context, labels with { Targets = targets, Places = null }, layer, new ProbeOptions { Seed = request.Seed, Penalty = probe.Penalty, Strength = probe.Strength }));
         }
 
         return result;

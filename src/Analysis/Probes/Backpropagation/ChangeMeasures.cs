@@ -63,26 +63,9 @@ internal sealed class ChangeMeasures(TaskContext context, BackpropagationRequest
         }
 
         var preparation = context.Plan.Network.Preprocessing;
-        var visible = RelativeRectangle.All;
-        if (preparation.Resize != ResizeMode.Stretch)
-        {
-            var image = ImageDecoder.Decode(context.Plan.Dataset.Read(context.Plan.Samples[context.Store.ScanIndices()[row]]));
-            visible = ImagePreparation.VisiblePart(image.Width, image.Height, preparation);
-        }
-
-        BackpropagationRegion[] seen = [.. regions.Select(r => new BackpropagationRegion(
-            (r.Left - visible.Left) / visible.Width, (r.Top - visible.Top) / visible.Height, r.Width / visible.Width, r.Height / visible.Height))];
-        var mask = new bool[preparation.Width * preparation.Height];
-        for (var y = 0; y < preparation.Height; y++)
-        {
-            for (var x = 0; x < preparation.Width; x++)
-            {
-                // By the pixel's centre.
-                var (u, v) = ((x + 0.5) / preparation.Width, (y + 0.5) / preparation.Height);
-                mask[(y * preparation.Width) + x] = seen.Any(r => u >= r.Left && u <= r.Left + r.Width && v >= r.Top && v <= r.Top + r.Height);
-            }
-        }
-
+        var places = PlaceMask.Seen(regions.Select(r => new RelativeRectangle(r.Left, r.Top, r.Width, r.Height)), PlaceMask.Visible(context, row));
+        var mask = PlaceMask.Inside(places, preparation.Width, preparation.Height);
+        BackpropagationRegion[] seen = [.. places.Select(p => new BackpropagationRegion(p.Left, p.Top, p.Width, p.Height))];
         return mask.Any(m => m) ? (mask, seen.Length == 1 ? seen[0] : null) : null;
     }
 
