@@ -52,6 +52,7 @@ public sealed class RunPairTests
 
         var detail = (await site.Http.GetFromJsonAsync<ClassPairView>($"/api/analyses/{One}/compare/{Other}/class?name=cat", Json.Options, Stop))!;
         Assert.Equal([(0, 1), (1, 0)], detail.Pairs.Select(pair => (pair.First, pair.Second)));
+        Assert.Equal((5, 5, 5), (detail.Top, detail.Pairs[0].SharedTop, detail.Pairs[1].SharedTop));
         Assert.Equal("whiskers", detail.First.Concepts[0].Name);
         Assert.Equal(2, Assert.Single(detail.Lost).Rank);
         Assert.Equal(2, Assert.Single(detail.Gained).Rank);
@@ -96,6 +97,17 @@ public sealed class RunPairTests
         var detail = (await site.Http.GetFromJsonAsync<ClassPairView>($"/api/analyses/{One}/compare/{Other}/class?name=cat", Json.Options, Stop))!;
         Assert.Equal([(1, 0)], detail.Pairs.Select(pair => (pair.First, pair.Second)));
         Assert.Equal(1, detail.Pairs[0].Similarity, 1e-6);
+    }
+
+    [Fact]
+    public async Task A_data_set_that_lies_a_folder_deeper_is_the_same()
+    {
+        await using var site = await TestSite.StartAsync();
+        await First().WriteAsync(site);
+        await new PlantedRun { Id = Other, Layer = "layer2", Classes = [new PlantedClass("cat", [.. Cats.Select(path => "val/" + path)], [Concept(1, 5, responds: 1)])] }.WriteAsync(site);
+        var view = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/{Other}", Json.Options, Stop))!;
+        Assert.Equal((30, 1), (view.Common, view.Classes[0].Matched));
+        Assert.Equal(["dog"], view.OnlyFirst);
     }
 
     [Fact]

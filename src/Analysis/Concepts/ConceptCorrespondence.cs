@@ -101,6 +101,13 @@ public static class ConceptCorrespondence
         return high;
     }
 
+    /// <summary>How many of the samples with the largest values are the same in two columns; of equal values the earlier sample counts first.</summary>
+    /// <param name="first">Coefficients of the samples.</param>
+    /// <param name="second">The other concept's, of the same samples.</param>
+    /// <param name="top">Number of samples that are looked at, at most all.</param>
+    public static int SharedTop(ReadOnlySpan<double> first, ReadOnlySpan<double> second, int top) =>
+        Ranks.Descending(first).Take(top).Intersect(Ranks.Descending(second).Take(top)).Count();
+
     /// <summary>
     /// Share of the importance that lies elsewhere: half the sum of |p − q| over matched concepts, and of |p| and |q| over those
     /// without a counterpart, where p and q are the importances of an analysis over the sum of their magnitudes. It is the total

@@ -171,6 +171,9 @@ public sealed record ClassPairView
     /// <summary>Concepts that are in both, most important in the first ahead.</summary>
     public IReadOnlyList<PairedConcept> Pairs { get; init; } = [];
 
+    /// <summary>How many of the common images that show a concept most are looked at; 0 where too few are in common.</summary>
+    public int Top { get; init; }
+
     /// <summary>Concepts of the first without a counterpart, most important ahead.</summary>
     public IReadOnlyList<LoneConcept> Lost { get; init; } = [];
 
@@ -191,7 +194,8 @@ public sealed record ClassPairView
 /// <param name="First">Rank in the first analysis.</param>
 /// <param name="Second">Rank in the second.</param>
 /// <param name="Similarity">Signed similarity.</param>
-public sealed record PairedConcept(int First, int Second, double Similarity);
+/// <param name="SharedTop">Of the <see cref="ClassPairView.Top"/> common images that show each of the two most, those that are the same.</param>
+public sealed record PairedConcept(int First, int Second, double Similarity, int SharedTop = 0);
 
 /// <summary>A concept without a counterpart.</summary>
 /// <param name="Rank">Its rank in its own analysis.</param>

@@ -82,13 +82,15 @@ internal sealed class ComparisonService(
 
         var from = Least(pairing, least);
         var pairs = data.Match(from, pairing.SignIgnored);
+        var (top, shared) = await Task.Run(() => pairing.SharedTop(folders, first, second, data, pairs), cancellation);
         var (agreement, onlyFirst, onlySecond) = await ImagesAsync(own, other, pairing, data, cancellation);
         return new ClassPairView
         {
             Class = data.Row(from, pairs),
             First = left,
             Second = right,
-            Pairs = [.. pairs.Select(pair => new PairedConcept(pair.First, pair.Second, pair.Similarity))],
+            Pairs = [.. pairs.Select((pair, place) => new PairedConcept(pair.First, pair.Second, pair.Similarity, top > 0 ? shared[place] : 0))],
+            Top = top,
             Lost = data.Similarity is null ? [] : Lone(data.FirstImportance.Count, pairs.Select(pair => pair.First), data.SecondImportance.Count, (i, j) => data.Similarity[i, j], pairing.SignIgnored),
             Gained = data.Similarity is null ? [] : Lone(data.SecondImportance.Count, pairs.Select(pair => pair.Second), data.FirstImportance.Count, (i, j) => data.Similarity[j, i], pairing.SignIgnored),
             StrategyAgreement = agreement,

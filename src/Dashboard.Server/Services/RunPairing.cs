@@ -18,6 +18,9 @@ namespace Dashboard.Server.Services;
 /// </summary>
 internal sealed class RunPairing
 {
+    // Above, reading all paths costs more memory than the fallback is worth.
+    private const int MostByName = 200_000;
+
     private readonly int[]? _rows;
 
     private RunPairing(int[]? rows)
@@ -55,6 +58,30 @@ internal sealed class RunPairing
 
     /// <summary>Row in the second of a row in the first; −1 where the second did not see the image.</summary>
     public int RowInSecond(int row) => _rows is null ? row : row < _rows.Length ? _rows[row] : -1;
+
+    /// <summary>
+    /// How many of the images that show each of two concepts most are the same, for pairs of a class: a tenth of the images that
+    /// both saw, from 5 to 20. None is looked at where fewer than twice as many are in common, or coefficients are missing.
+    /// </summary>
+    public (int Top, IReadOnlyList<int> Shared) SharedTop(DataFolders folders, string first, string second, PairedClassData data, IReadOnlyList<ConceptCounterpart> pairs)
+    {
+        if (Outline(folders.Run(first), data.First, coefficients: true) is not { Values.Length: > 0 } a || Outline(folders.Run(second), data.Second, coefficients: true) is not { Values.Length: > 0 } b)
+        {
+            return (0, []);
+        }
+
+        var (u, v) = OnCommon(a, b);
+        var top = Math.Clamp(u.Rows / 10, 5, 20);
+        return u.Rows < 2 * top ? (0, []) : (top,
+        [
+            .. pairs.Select(pair =>
+            {
+                var values = v.Column(pair.Second);
+                // A concept that was turned round is strongest where its coefficients are least.
+                return ConceptCorrespondence.SharedTop(u.Column(pair.First), pair.Similarity < 0 ? Array.ConvertAll(values, value => -value) : values, top);
+            }),
+        ]);
+    }
 
     /// <summary>Compares two analyses; reads a small part of the file of each class.</summary>
     public static async Task<RunPairing> ReadAsync(
@@ -105,7 +132,7 @@ internal sealed class RunPairing
         foreach (var (side, row) in own.Classes.Select(row => (own, row)).Concat(others.Classes.Select(row => (others, row))).Where(entry => !entry.Item1.Predictions.Seen(entry.row)))
         {
             cancellation.ThrowIfCancellationRequested();
-            side.Predictions.Take(row, Outline(side, row, correlate));
+            side.Predictions.Take(row, Outline(side.Folder, row.Index, correlate));
         }
 
         Classes = CountImages(own, others, classes);
@@ -114,7 +141,7 @@ internal sealed class RunPairing
     private PairedClassData Compare(Side own, ClassRow first, Side others, ClassRow second, bool correlate)
     {
         var data = new PairedClassData(first.Name, first.DisplayName, first.Index, second.Index, first.Importance, second.Importance);
-        var (a, b) = (Outline(own, first, correlate), Outline(others, second, correlate));
+        var (a, b) = (Outline(own.Folder, first.Index, correlate), Outline(others.Folder, second.Index, correlate));
         own.Predictions.Take(first, a);
         others.Predictions.Take(second, b);
         if (a is null || b is null || a.Concepts != first.Importance.Count || b.Concepts != second.Importance.Count)
@@ -140,21 +167,28 @@ internal sealed class RunPairing
             return data with { Problem = "Its coefficients cannot be read." };
         }
 
-        var placeOf = new Dictionary<int, int>(b.Sample.Length);
-        for (var position = 0; position < b.Sample.Length; position++)
-        {
-            placeOf[b.Sample[position]] = position;
-        }
-
-        var both = a.Sample.Select((row, position) => (First: position, Second: placeOf.GetValueOrDefault(RowInSecond(row), -1))).Where(pair => pair.Second >= 0).ToList();
-        return both.Count < ConceptCorrespondence.FewestSamples
-            ? data with { Problem = $"Too few images in common ({both.Count}) to say which concepts respond to the same." }
+        var (u, v) = OnCommon(a, b);
+        return u.Rows < ConceptCorrespondence.FewestSamples
+            ? data with { Problem = $"Too few images in common ({u.Rows}) to say which concepts respond to the same." }
             : data with
             {
-                Similarity = ConceptCorrespondence.Correlations(Take(a, both.Select(pair => pair.First)), Take(b, both.Select(pair => pair.Second))),
+                Similarity = ConceptCorrespondence.Correlations(u, v),
                 // Few images are alike by chance.
-                LeastByChance = ConceptCorrespondence.LeastCorrelation(both.Count, a.Concepts * b.Concepts),
+                LeastByChance = ConceptCorrespondence.LeastCorrelation(u.Rows, a.Concepts * b.Concepts),
             };
+    }
+
+    /// <summary>Coefficients of both over the images of a class that both saw, one row an image.</summary>
+    private (DenseMatrix First, DenseMatrix Second) OnCommon(ClassOutline first, ClassOutline second)
+    {
+        var placeOf = new Dictionary<int, int>(second.Sample.Length);
+        for (var position = 0; position < second.Sample.Length; position++)
+        {
+            placeOf[second.Sample[position]] = position;
+        }
+
+        var both = first.Sample.Select((row, position) => (First: position, Second: placeOf.GetValueOrDefault(RowInSecond(row), -1))).Where(pair => pair.Second >= 0).ToList();
+        return (Take(first, both.Select(pair => pair.First)), Take(second, both.Select(pair => pair.Second)));
     }
 
     private List<PairedClassData> CountImages(Side own, Side others, List<PairedClassData> classes)
@@ -189,9 +223,9 @@ internal sealed class RunPairing
         return classes.ConvertAll(data => data with { Common = counts[data.First].Images, Changed = counts[data.First].Changed, FirstSide = counts[data.First].First, SecondSide = counts[data.First].Second });
     }
 
-    private static ClassOutline? Outline(Side side, ClassRow row, bool coefficients)
+    private static ClassOutline? Outline(string folder, int index, bool coefficients)
     {
-        var path = ClassArraysFile.PathOf(side.Folder, row.Index);
+        var path = ClassArraysFile.PathOf(folder, index);
         try
         {
             return File.Exists(path) ? ClassArraysFile.ReadOutline(path, coefficients) : null;
@@ -238,6 +272,20 @@ internal sealed class RunPairing
         await foreach (var pair in own.Join(others, row => row.Path, row => row.Path, (a, b) => new { First = a.Index, Second = b.Index }).AsAsyncEnumerable().WithCancellation(cancellation))
         {
             map[pair.First] = pair.Second;
+        }
+
+        return map.All(row => row < 0) && count <= MostByName ? await RowsByNameAsync(own, others, map, cancellation) : map;
+    }
+
+    /// <summary>One data set may lie a folder deeper in the other: images are told by their own folder and name, where these occur once.</summary>
+    private static async Task<int[]> RowsByNameAsync(IQueryable<SampleEntity> own, IQueryable<SampleEntity> others, int[] map, CancellationToken cancellation)
+    {
+        static string End(string path) => path.LastIndexOf('/') is > 0 and var name && path.LastIndexOf('/', name - 1) is >= 0 and var folder ? path[(folder + 1)..] : path;
+        var first = (await own.Select(row => new { row.Index, row.Path }).ToListAsync(cancellation)).ToLookup(row => End(row.Path), row => row.Index);
+        var second = (await others.Select(row => new { row.Index, row.Path }).Take(MostByName).ToListAsync(cancellation)).ToLookup(row => End(row.Path), row => row.Index);
+        foreach (var rows in first.Where(rows => rows.Count() == 1 && second[rows.Key].Count() == 1))
+        {
+            map[rows.First()] = second[rows.Key].First();
         }
 
         return map;

@@ -109,6 +109,15 @@ public sealed class ConceptCorrespondenceTests
         Assert.Null(ConceptCorrespondence.ImportanceShift([], [1], []));
     }
 
+    [Fact]
+    public void TheStrongestSamplesInCommonAreCounted()
+    {
+        Assert.Equal(2, ConceptCorrespondence.SharedTop([9, 8, 7, 1, 0, 2], [5, 0, 6, 1, 7, 2], 3));
+        Assert.Equal(6, ConceptCorrespondence.SharedTop([9, 8, 7, 1, 0, 2], [5, 0, 6, 1, 7, 2], 10));
+        // Nothing shows the second: the first samples stand for any.
+        Assert.Equal(1, ConceptCorrespondence.SharedTop([0, 3, 2], [0, 0, 0], 2));
+    }
+
     private static DenseMatrix Mixed(DenseMatrix first, int sign, double noise)
     {
         var random = new Random(8);

@@ -9,7 +9,7 @@ public sealed partial class ClassPair : IDisposable
     private readonly CancellationTokenSource _lifetime = new();
     private ClassPairView? _view;
     private ElementReference _title;
-    private IReadOnlyList<(ConceptCard First, ConceptCard Second, double Similarity)> _pairs = [];
+    private IReadOnlyList<(ConceptCard First, ConceptCard Second, double Similarity, int Top)> _pairs = [];
     private IReadOnlyList<(ConceptCard Concept, ConceptCard? Nearest, double Similarity)> _lost = [];
     private IReadOnlyList<(ConceptCard Concept, ConceptCard? Nearest, double Similarity)> _gained = [];
     private double _from;
@@ -86,7 +86,7 @@ public sealed partial class ClassPair : IDisposable
 
         var first = view.First.Concepts.ToDictionary(concept => concept.Rank);
         var second = view.Second.Concepts.ToDictionary(concept => concept.Rank);
-        var pairs = view.Pairs.Where(pair => first.ContainsKey(pair.First) && second.ContainsKey(pair.Second)).Select(pair => (First: first[pair.First], Second: second[pair.Second], pair.Similarity)).ToList();
+        var pairs = view.Pairs.Where(pair => first.ContainsKey(pair.First) && second.ContainsKey(pair.Second)).Select(pair => (First: first[pair.First], Second: second[pair.Second], pair.Similarity, Top: pair.SharedTop)).ToList();
         _pairs = [.. pairs.Where(pair => !pair.First.Hidden || !pair.Second.Hidden)];
         _lost = Alone(view.Lost, first, second);
         _gained = Alone(view.Gained, second, first);
