@@ -95,7 +95,7 @@ internal sealed class PlantedRun
         Engine = "test",
         Request = Request,
         Keys = new Dictionary<string, string>(),
-        Dataset = new ManifestDataset("data", "f", Classes.Sum(c => c.Paths.Count), [.. Classes.Select(c => c.Name)]),
+        Dataset = new ManifestDataset("data", string.Join('|', Classes.SelectMany(c => c.Paths)), Classes.Sum(c => c.Paths.Count), [.. Classes.Select(c => c.Name)]),
         Network = new ManifestNetwork(Network, Network, "resnet", ["cat", "dog"]),
         Layer = new ManifestLayer(Layer, Channels, 1, 1),
         Device = "cpu",

@@ -224,6 +224,9 @@ public interface IComparisonService
     /// <param name="cancellation">Gives it up.</param>
     Task<PairView?> PairAsync(string first, string second, double? least = null, CancellationToken cancellation = default);
 
+    /// <summary>How many classes of two analyses have been compared, while <see cref="PairAsync"/> is at it; null otherwise.</summary>
+    (int Done, int Total)? Reading(string first, string second);
+
     /// <summary>One class of two analyses, concept by concept; null where it is not in both.</summary>
     /// <param name="first">The first analysis.</param>
     /// <param name="second">The second.</param>

@@ -17,7 +17,7 @@ internal sealed class ComparisonService(
     private const double UsualCorrelation = 0.5;
     private const int MostPairings = 6;
     private const int MostOutliers = 24;
-    private readonly ConcurrentDictionary<(string First, string Second), (int First, int Second, Task<RunPairing> Pairing)> _pairings = new();
+    private readonly ConcurrentDictionary<(string First, string Second), (int First, int Second, Progress Progress, Task<RunPairing> Pairing)> _pairings = new();
 
     public async Task<RunComparison> RunsAsync(IReadOnlyList<string> analysisIds, CancellationToken cancellation = default)
     {
@@ -123,6 +123,9 @@ internal sealed class ComparisonService(
             rows.Count);
     }
 
+    public (int Done, int Total)? Reading(string first, string second) =>
+        _pairings.TryGetValue((first, second), out var kept) && !kept.Pairing.IsCompleted ? kept.Progress.Last : null;
+
     private static double Least(RunPairing pairing, double? asked) =>
         asked is > 0 and <= 1 and var least ? least : pairing.Measure == MatchMeasure.Cosine ? UsualCosine : UsualCorrelation;
 
@@ -148,11 +151,13 @@ internal sealed class ComparisonService(
         }
 
         // All who look at the same two share one reading; it goes on when the first of them leaves.
-        Task<RunPairing> Read() => Task.Run(() => RunPairing.ReadAsync(databases, folders, own, other, CancellationToken.None), CancellationToken.None);
-        var kept = _pairings.AddOrUpdate(
-            (first, second),
-            _ => (own.Version, other.Version, Read()),
-            (_, old) => old.First == own.Version && old.Second == other.Version && !old.Pairing.IsFaulted ? old : (own.Version, other.Version, Read()));
+        (int First, int Second, Progress Progress, Task<RunPairing> Pairing) Read()
+        {
+            var progress = new Progress();
+            return (own.Version, other.Version, progress, Task.Run(() => RunPairing.ReadAsync(databases, folders, own, other, progress, CancellationToken.None), CancellationToken.None));
+        }
+
+        var kept = _pairings.AddOrUpdate((first, second), _ => Read(), (_, old) => old.First == own.Version && old.Second == other.Version && !old.Pairing.IsFaulted ? old : Read());
         if (_pairings.Count > MostPairings && _pairings.Keys.FirstOrDefault(pair => pair != (first, second)) is { First: not null } one)
         {
             _pairings.TryRemove(one, out _);
@@ -228,5 +233,22 @@ internal sealed class ComparisonService(
         }
 
         return count > 0 ? sum / count : null;
+    }
+
+    private sealed class Progress : IProgress<(int Done, int Total)>
+    {
+        // Both numbers in one, so that a reader never sees those of two reports.
+        private long _last;
+
+        public (int Done, int Total) Last
+        {
+            get
+            {
+                var last = Interlocked.Read(ref _last);
+                return ((int)(last >> 32), (int)last);
+            }
+        }
+
+        public void Report((int Done, int Total) value) => Interlocked.Exchange(ref _last, ((long)value.Done << 32) | (uint)value.Total);
     }
 }

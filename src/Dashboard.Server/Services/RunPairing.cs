@@ -85,7 +85,7 @@ internal sealed class RunPairing
 
     /// <summary>Compares two analyses; reads a small part of the file of each class.</summary>
     public static async Task<RunPairing> ReadAsync(
-        IDbContextFactory<DashboardDbContext> databases, DataFolders folders, AnalysisEntity first, AnalysisEntity second, CancellationToken cancellation)
+        IDbContextFactory<DashboardDbContext> databases, DataFolders folders, AnalysisEntity first, AnalysisEntity second, IProgress<(int Done, int Total)> progress, CancellationToken cancellation)
     {
         if (RunFiles.Manifest(folders.Run(first.Id)) is not { } left || RunFiles.Manifest(folders.Run(second.Id)) is not { } right)
         {
@@ -97,7 +97,8 @@ internal sealed class RunPairing
         var common = own.Classes.Join(others.Classes, row => row.Name, row => row.Name, (a, b) => (First: a, Second: b)).ToList();
         var otherNetwork = left.Network.Sha256.Length == 0 || left.Network.Sha256 != right.Network.Sha256;
         var measure = otherNetwork || left.Layer.Name != right.Layer.Name || left.Layer.Channels != right.Layer.Channels ? MatchMeasure.Correlation : MatchMeasure.Cosine;
-        var rows = await RowsAsync(database, first, second, cancellation);
+        progress.Report((0, common.Count));
+        var rows = SameImages(left, right) ? null : await RowsAsync(database, first, second, cancellation);
         var pairing = new RunPairing(rows)
         {
             Measure = measure,
@@ -112,13 +113,13 @@ internal sealed class RunPairing
         };
         if (pairing.Problem.Length == 0)
         {
-            await Task.Run(() => pairing.Compare(own, others, common, cancellation), cancellation);
+            await Task.Run(() => pairing.Compare(own, others, common, progress, cancellation), cancellation);
         }
 
         return pairing;
     }
 
-    private void Compare(Side own, Side others, IReadOnlyList<(ClassRow First, ClassRow Second)> common, CancellationToken cancellation)
+    private void Compare(Side own, Side others, IReadOnlyList<(ClassRow First, ClassRow Second)> common, IProgress<(int Done, int Total)> progress, CancellationToken cancellation)
     {
         var correlate = Measure == MatchMeasure.Correlation;
         var classes = new List<PairedClassData>(common.Count);
@@ -126,6 +127,7 @@ internal sealed class RunPairing
         {
             cancellation.ThrowIfCancellationRequested();
             classes.Add(Compare(own, first, others, second, correlate));
+            progress.Report((classes.Count, common.Count));
         }
 
         // Classes that only one has count for the images, whose predictions do not depend on what they are grouped by.
@@ -256,6 +258,11 @@ internal sealed class RunPairing
     private static bool SignIsArbitrary(Manifest manifest) =>
         FactorizationCatalogue.All.FirstOrDefault(method => method.Info.Name == manifest.Request.Method)?.Info.SignIsArbitrary ?? false;
 
+    // Rows are the images of the scan in order, less those that were left out: of one data set, cut alike, they are the same.
+    private static bool SameImages(Manifest first, Manifest second) =>
+        first.Dataset.Fingerprint == second.Dataset.Fingerprint && first.Dataset.Images == second.Dataset.Images && first.Request.Limit == second.Request.Limit
+        && first.Dataset.Classes.SequenceEqual(second.Dataset.Classes) && first.Skipped.Select(file => file.Path).SequenceEqual(second.Skipped.Select(file => file.Path));
+
     /// <summary>Row in the second of each row of the first, −1 where there is none; null where the rows are the same.</summary>
     private static async Task<int[]?> RowsAsync(DashboardDbContext database, AnalysisEntity first, AnalysisEntity second, CancellationToken cancellation)
     {
@@ -298,7 +305,8 @@ internal sealed class RunPairing
             .Select(row => new { row.Class, row.Importance }).ToListAsync(cancellation)).ToLookup(row => row.Class, row => row.Importance);
         var classes = await database.Classes.AsNoTracking().Where(row => row.AnalysisKey == key && row.Ready).OrderBy(row => row.Index)
             .Select(row => new { row.Index, row.Name, row.DisplayName, row.Label, row.Accuracy }).ToListAsync(cancellation);
-        var outliers = await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == key && row.OutlierKind != "").Select(row => row.Index).ToListAsync(cancellation);
+        // In the order of the partial index, which is not used otherwise.
+        var outliers = await database.Samples.AsNoTracking().Where(row => row.AnalysisKey == key && row.OutlierKind != "").OrderBy(row => row.OutlierKind).ThenBy(row => row.OutlierRank).Select(row => row.Index).ToListAsync(cancellation);
         return new Side(
             folders.Run(analysis.Id),
             // Where classes are predictions there is no label, and none is right or wrong.

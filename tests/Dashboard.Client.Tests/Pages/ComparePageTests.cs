@@ -105,6 +105,17 @@ public sealed class ComparePageTests : BunitContext
     }
 
     [Fact]
+    public void A_long_comparison_says_how_far_it_is()
+    {
+        var held = new TaskCompletionSource<PairView?>();
+        _shelf.Held = held.Task;
+        var page = Open("/compare?runs=0123456789ab,ba9876543210");
+        page.WaitForAssertion(() => Assert.Equal("Comparing concepts: 340 of 1,000 classes…", page.Find("[role=status]").TextContent.Trim()), TimeSpan.FromSeconds(5));
+        held.SetResult(null);
+        page.WaitForAssertion(() => Assert.Contains("gone or has not finished", page.Find("[role=alert]").TextContent));
+    }
+
+    [Fact]
     public void The_address_of_a_pair_survives_the_round_trip_and_refuses_nonsense()
     {
         var query = new PairQuery { With = "ba9876543210", Class = "a b/c", Find = "cat", Sort = "lost", Reverse = true, Least = 0.6 };
@@ -157,13 +168,18 @@ public sealed class ComparePageTests : BunitContext
 
         public double? Least { get; private set; }
 
+        /// <summary>What the comparison waits for; null where it is there at once.</summary>
+        public Task<PairView?>? Held { get; set; }
+
+        public (int Done, int Total)? Reading(string first, string second) => (340, 1000);
+
         public Task<RunComparison> RunsAsync(IReadOnlyList<string> analysisIds, CancellationToken cancellation = default) => Task.FromResult(new RunComparison(
             [.. analysisIds.Select((id, i) => new RunFigures { Analysis = Run(id, i), RelativeError = 0.1 })], Unfinished, []));
 
         public Task<PairView?> PairAsync(string first, string second, double? least = null, CancellationToken cancellation = default)
         {
             Least = least;
-            return Task.FromResult<PairView?>(new PairView
+            return Held ?? Task.FromResult<PairView?>(new PairView
             {
                 First = Run(first, 0), Second = Run(second, 1), Problem = Problem, Least = least ?? 0.9, Common = 20, Changed = 2, Mended = 1,
                 FirstSide = new PairSide(0.9, 3), SecondSide = new PairSide(0.95, 2),

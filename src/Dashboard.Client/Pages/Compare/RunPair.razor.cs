@@ -8,6 +8,9 @@ namespace Dashboard.Client.Pages.Compare;
 /// <summary>Two finished analyses class by class. What is shown is in the address.</summary>
 public sealed partial class RunPair : IDisposable
 {
+    // Milliseconds between two looks at how far the comparison is.
+    private const int Pause = 300;
+
     private static readonly (string Sort, string Title, string Hint, string Style)[] Columns =
     [
         ("name", "Class", "Sort by name", "name"),
@@ -27,6 +30,7 @@ public sealed partial class RunPair : IDisposable
     private List<PairedClass> _rows = [];
     private string? _read;
     private string? _failure;
+    private (int Done, int Total)? _progress;
     private bool _chosen;
 
     /// <summary>The analysis whose concepts are looked for.</summary>
@@ -80,13 +84,21 @@ public sealed partial class RunPair : IDisposable
         {
             if (_read is not null && !_read.StartsWith($"{First}/{Second}/", StringComparison.Ordinal))
             {
-                _view = null;
+                (_view, _progress) = (null, null);
             }
 
             _read = key;
             try
             {
-                var view = await Comparisons.PairAsync(First, Second, Query.Least, _lifetime.Token);
+                var lifetime = _lifetime.Token;
+                var reading = Comparisons.PairAsync(First, Second, Query.Least, lifetime);
+                while (_read == key && !lifetime.IsCancellationRequested && await Task.WhenAny(reading, Task.Delay(Pause, lifetime)) != reading)
+                {
+                    _progress = Comparisons.Reading(First, Second);
+                    StateHasChanged();
+                }
+
+                var view = await reading;
                 if (_read != key)
                 {
                     return;
