@@ -22,7 +22,8 @@ public static class PairSentences
             : same == known.Count ? $"In all {Format.Count(known.Count)} classes the most important concept is the same. "
             : same == 0 ? $"In none of {Format.Count(known.Count)} classes is the most important concept the same. "
             : $"In {Format.Count(same)} of {Format.Count(known.Count)} classes the most important concept is the same. ";
-        return $"{strongest}{Format.Count(matched)} of {Format.Count(matched + lost, "concept")} of “{view.First.Name}” {(matched == 1 ? "is" : "are")} found again in “{view.Second.Name}”; {Number(lost)} {(lost == 1 ? "is" : "are")} lost and {Number(gained)} gained.";
+        var (own, other) = view.First.Name == view.Second.Name ? ("the first", "the second") : ($"“{view.First.Name}”", $"“{view.Second.Name}”");
+        return $"{strongest}{Format.Count(matched)} of {Format.Count(matched + lost, "concept")} of {own} {(matched == 1 ? "is" : "are")} found again in {other}; {Number(lost)} {(lost == 1 ? "is" : "are")} lost and {Number(gained)} gained.";
     }
 
     /// <summary>What became of the images that both saw; empty where there are none.</summary>
@@ -37,7 +38,7 @@ public static class PairSentences
         var images = $"the {Format.Count(view.Common, "image")} that both saw";
         if (view is { FirstSide.Accuracy: { } before, SecondSide.Accuracy: { } after })
         {
-            parts.Add(Math.Abs(before - after) < 5e-5
+            parts.Add(Format.Percent(before, 1) == Format.Percent(after, 1)
                 ? $"Accuracy is the same on {images}: {Format.Percent(before, 1)}."
                 : $"Accuracy {(after > before ? "rises" : "falls")} from {Format.Percent(before, 1)} to {Format.Percent(after, 1)} on {images}.");
         }
