@@ -212,7 +212,8 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
 
     private static string NameOf(ConceptCard concept) => concept.Name ?? string.Create(CultureInfo.InvariantCulture, $"c{concept.Rank}");
 
-    private static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.#}%");
+    // Adding nothing makes the zero that a small negative share rounds to a plain one.
+    private static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{Math.Round(share * 100, 1) + 0.0:0.#}%");
 
     private static string Count(int count, string one, string many) => string.Create(CultureInfo.InvariantCulture, $"{count:N0} {(count == 1 ? one : many)}");
 }
