@@ -71,6 +71,25 @@ public sealed class RunPairTests
     }
 
     [Fact]
+    public async Task Concepts_of_another_method_are_matched_by_what_they_respond_to_unless_no_image_is_in_both()
+    {
+        await using var site = await TestSite.StartAsync();
+        await First().WriteAsync(site);
+        static PlantedRun Second(string id, string[] cats) => new()
+        {
+            Id = id, Name = "second", Method = "nmf",
+            Classes = [new PlantedClass("cat", cats, [Concept(0.7, 5, responds: 1), Concept(0.3, 5, responds: 4)])],
+        };
+        await Second(Other, Cats).WriteAsync(site);
+        var view = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/{Other}", Json.Options, Stop))!;
+        Assert.Equal((MatchMeasure.Correlation, "methods", 1), (view.Measure, view.Apart, view.Classes[0].Matched));
+
+        await Second("cccccccccccc", [.. Enumerable.Range(100, 30).Select(i => $"cat/{i:000}.png")]).WriteAsync(site);
+        view = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/cccccccccccc", Json.Options, Stop))!;
+        Assert.Equal((MatchMeasure.Cosine, "", 0), (view.Measure, view.Apart, view.Common));
+    }
+
+    [Fact]
     public async Task Concepts_of_other_layers_are_matched_by_the_images_both_saw()
     {
         await using var site = await TestSite.StartAsync();
@@ -89,7 +108,7 @@ public sealed class RunPairTests
         }.WriteAsync(site);
 
         var view = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/{Other}", Json.Options, Stop))!;
-        Assert.Equal((MatchMeasure.Correlation, false, 19), (view.Measure, view.OtherNetwork, view.Common));
+        Assert.Equal((MatchMeasure.Correlation, "layers", 19), (view.Measure, view.Apart, view.Common));
         Assert.Equal(["eel"], view.OnlySecond);
         Assert.Equal((1, 15), (view.Classes[0].Matched, view.Classes[0].Common));
         Assert.InRange(view.Classes[0].Least, 0.6, 0.8);
@@ -133,22 +152,23 @@ public sealed class RunPairTests
     public async Task The_sign_counts_unless_the_method_leaves_it_open()
     {
         await using var site = await TestSite.StartAsync();
-        await First().WriteAsync(site);
-        foreach (var (id, method) in new[] { (Other, "nmf"), ("cccccccccccc", "pca") })
+        foreach (var (first, id, method) in new[] { (One, Other, "nmf"), ("dddddddddddd", "cccccccccccc", "pca") })
         {
+            await First(first, method).WriteAsync(site);
             await new PlantedRun { Id = id, Method = method, Classes = [new PlantedClass("cat", Cats, [Concept(0.5, 0, length: -2), Concept(0.3, 1), Concept(0.2, 2)])] }.WriteAsync(site);
         }
 
         var kept = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/{Other}", Json.Options, Stop))!;
-        var open = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/{One}/compare/cccccccccccc", Json.Options, Stop))!;
+        var open = (await site.Http.GetFromJsonAsync<PairView>($"/api/analyses/dddddddddddd/compare/cccccccccccc", Json.Options, Stop))!;
         Assert.Equal((2, false, 3, true), (kept.Classes[0].Matched, kept.SignIgnored, open.Classes[0].Matched, open.SignIgnored));
     }
 
     // Cats with three concepts along channels 0 to 2, dogs with two along 3 and 2.
-    private static PlantedRun First() => new()
+    private static PlantedRun First(string id = One, string method = "unique") => new()
     {
-        Id = One,
+        Id = id,
         Name = "first",
+        Method = method,
         Classes =
         [
             new PlantedClass("cat", Cats, [Concept(0.5, 0), Concept(0.3, 1), Concept(0.2, 2)]) { Wrong = [5, 9], Odd = [3, 7] },

@@ -34,7 +34,7 @@ public sealed record RunFigures
 /// <summary>By what concepts of two analyses are matched.</summary>
 public enum MatchMeasure
 {
-    /// <summary>By the cosine of their vectors: both analyses look at the same layer of the same network.</summary>
+    /// <summary>By the cosine of their vectors: both analyses look at the same layer of the same network by the same method.</summary>
     Cosine,
 
     /// <summary>By the correlation of their coefficients over the images of the class that both analyses saw.</summary>
@@ -56,8 +56,8 @@ public sealed record PairView
     /// <summary>How concepts are matched.</summary>
     public MatchMeasure Measure { get; init; }
 
-    /// <summary>True where they look at different networks, so that vectors cannot be compared.</summary>
-    public bool OtherNetwork { get; init; }
+    /// <summary>In what they differ so that vectors cannot be compared: networks, layers or methods; empty where they can.</summary>
+    public string Apart { get; init; } = "";
 
     /// <summary>Least similarity at which two concepts count as the same.</summary>
     public double Least { get; init; }

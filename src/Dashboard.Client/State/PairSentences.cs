@@ -56,8 +56,8 @@ public static class PairSentences
     {
         var sign = view.SignIgnored ? " The sign is ignored, since one of the methods leaves it open." : "";
         return view.Measure == MatchMeasure.Cosine
-            ? $"Both look at {view.First.Layer} of the same network, so that concepts are matched by the direction they point in: cosine {Format.Number(view.Least)} or more counts as the same.{sign}"
-            : $"They look at different {(view.OtherNetwork ? "networks" : "layers")}, whose directions cannot be compared. Concepts are matched by what they respond to: correlation of their strengths over the images of the class that both saw, {Format.Number(view.Least)} or more counts as the same; more is asked for where images are few.{sign}";
+            ? $"Both look at {view.First.Layer} of the same network by the same method, so that concepts are matched by the direction they point in: cosine {Format.Number(view.Least)} or more counts as the same.{sign}"
+            : $"{(view.Apart == "methods" ? "They found concepts by different methods, whose directions start from different origins." : $"They look at different {view.Apart}, whose directions cannot be compared.")} Concepts are matched by what they respond to: correlation of their strengths over the images of the class that both saw, {Format.Number(view.Least)} or more counts as the same; more is asked for where images are few.{sign}";
     }
 
     /// <summary>Name of the measure.</summary>

@@ -55,7 +55,7 @@ internal sealed class ComparisonService(
             Second = analyses.Summary(other),
             Problem = pairing.Problem,
             Measure = pairing.Measure,
-            OtherNetwork = pairing.OtherNetwork,
+            Apart = pairing.Apart,
             Least = from,
             SignIgnored = pairing.SignIgnored,
             Common = pairing.Common,

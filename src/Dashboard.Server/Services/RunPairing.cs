@@ -33,7 +33,8 @@ internal sealed class RunPairing
 
     public MatchMeasure Measure { get; private init; }
 
-    public bool OtherNetwork { get; private init; }
+    /// <summary>In what they differ so that vectors cannot be compared: networks, layers or methods; empty where they can.</summary>
+    public string Apart { get; private init; } = "";
 
     public bool SignIgnored { get; private init; }
 
@@ -95,20 +96,27 @@ internal sealed class RunPairing
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var (own, others) = (await SideAsync(database, folders, first, left, cancellation), await SideAsync(database, folders, second, right, cancellation));
         var common = own.Classes.Join(others.Classes, row => row.Name, row => row.Name, (a, b) => (First: a, Second: b)).ToList();
-        var otherNetwork = left.Network.Sha256.Length == 0 || left.Network.Sha256 != right.Network.Sha256;
-        var measure = otherNetwork || left.Layer.Name != right.Layer.Name || left.Layer.Channels != right.Layer.Channels ? MatchMeasure.Correlation : MatchMeasure.Cosine;
         progress.Report((0, common.Count));
         var rows = SameImages(left, right) ? null : await RowsAsync(database, first, second, cancellation);
+        var none = rows is { } known && known.All(row => row < 0);
+
+        // Methods put the origin of their directions in different places (the mean, zero, a contrast of classes): the same
+        // concept then points elsewhere. Without a common image the direction is all there is.
+        var apart = left.Network.Sha256.Length == 0 || left.Network.Sha256 != right.Network.Sha256 ? "networks"
+            : left.Layer.Name != right.Layer.Name || left.Layer.Channels != right.Layer.Channels ? "layers"
+            : left.Request.Method != right.Request.Method && !none ? "methods"
+            : "";
+        var measure = apart.Length > 0 ? MatchMeasure.Correlation : MatchMeasure.Cosine;
         var pairing = new RunPairing(rows)
         {
             Measure = measure,
-            OtherNetwork = otherNetwork,
+            Apart = apart,
             SignIgnored = SignIsArbitrary(left) || SignIsArbitrary(right),
             OnlyFirst = [.. own.Classes.Where(row => others.Classes.All(other => other.Name != row.Name)).Select(row => row.DisplayName)],
             OnlySecond = [.. others.Classes.Where(row => own.Classes.All(other => other.Name != row.Name)).Select(row => row.DisplayName)],
             Problem = common.Count == 0 ? "They have no class in common: classes are one where their folders have one name."
-                : measure == MatchMeasure.Correlation && rows is { } map && map.All(row => row < 0)
-                    ? $"They look at different {(otherNetwork ? "networks" : "layers")}, so that concepts can only be matched by the images they respond to, and no image is in both. Analyse the same data set with both."
+                : measure == MatchMeasure.Correlation && none
+                    ? $"They look at different {apart}, so that concepts can only be matched by the images they respond to, and no image is in both. Analyse the same data set with both."
                     : "",
         };
         if (pairing.Problem.Length == 0)

@@ -34,10 +34,11 @@ public sealed class PairSentencesTests
     {
         Assert.Contains("Both look at layer3 of the same network", PairSentences.Measure(View), StringComparison.Ordinal);
         Assert.DoesNotContain("sign", PairSentences.Measure(View), StringComparison.Ordinal);
-        var other = View with { Measure = MatchMeasure.Correlation, SignIgnored = true };
+        var other = View with { Measure = MatchMeasure.Correlation, Apart = "layers", SignIgnored = true };
         Assert.StartsWith("They look at different layers", PairSentences.Measure(other), StringComparison.Ordinal);
         Assert.EndsWith("The sign is ignored, since one of the methods leaves it open.", PairSentences.Measure(other), StringComparison.Ordinal);
-        Assert.StartsWith("They look at different networks", PairSentences.Measure(other with { OtherNetwork = true }), StringComparison.Ordinal);
+        Assert.StartsWith("They look at different networks", PairSentences.Measure(other with { Apart = "networks" }), StringComparison.Ordinal);
+        Assert.StartsWith("They found concepts by different methods", PairSentences.Measure(other with { Apart = "methods" }), StringComparison.Ordinal);
     }
 
     [Theory]
