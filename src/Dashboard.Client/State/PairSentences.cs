@@ -55,9 +55,17 @@ public static class PairSentences
     public static string Measure(PairView view)
     {
         var sign = view.SignIgnored ? " The sign is ignored, since one of the methods leaves it open." : "";
-        return view.Measure == MatchMeasure.Cosine
-            ? $"Both look at {view.First.Layer} of the same network by the same method, so that concepts are matched by the direction they point in: cosine {Format.Number(view.Least)} or more counts as the same.{sign}"
-            : $"{(view.Apart == "methods" ? "They found concepts by different methods, whose directions start from different origins." : $"They look at different {view.Apart}, whose directions cannot be compared.")} Concepts are matched by what they respond to: correlation of their strengths over the images of the class that both saw, {Format.Number(view.Least)} or more counts as the same; more is asked for where images are few.{sign}";
+        if (view.Measure == MatchMeasure.Cosine)
+        {
+            var same = !view.First.HasNetwork ? "Both rest on the same recorded activations"
+                : $"Both look at {view.First.Layer} of the same network" + (view.First.Method == view.Second.Method ? " by the same method" : ", by different methods and at different images");
+            return $"{same}, so that concepts are matched by the direction they point in: cosine {Format.Number(view.Least)} or more counts as the same.{sign}";
+        }
+
+        var why = view.Apart == "methods" ? "They found concepts by different methods, whose directions start from different origins."
+            : view.Apart == "networks" && (!view.First.HasNetwork || !view.Second.HasNetwork) ? "One rests on recorded activations, of which it is not known whether they are those of the other; directions cannot be compared."
+            : $"They look at different {view.Apart}, whose directions cannot be compared.";
+        return $"{why} Concepts are matched by what they respond to: correlation of their strengths over the images of the class that both saw, {Format.Number(view.Least)} or more counts as the same; more is asked for where images are few.{sign}";
     }
 
     /// <summary>Name of the measure.</summary>

@@ -116,7 +116,7 @@ internal sealed class RunPairing
             OnlySecond = [.. others.Classes.Where(row => own.Classes.All(other => other.Name != row.Name)).Select(row => row.DisplayName)],
             Problem = common.Count == 0 ? "They have no class in common: classes are one where their folders have one name."
                 : measure == MatchMeasure.Correlation && none
-                    ? $"They look at different {apart}, so that concepts can only be matched by the images they respond to, and no image is in both. Analyse the same data set with both."
+                    ? $"They look at different {(apart == "networks" ? "networks, or at activations of which the network is not known" : apart)}, so that concepts can only be matched by the images they respond to, and no image is in both. Analyse the same data set with both."
                     : "",
         };
         if (pairing.Problem.Length == 0)

@@ -39,6 +39,11 @@ public sealed class PairSentencesTests
         Assert.EndsWith("The sign is ignored, since one of the methods leaves it open.", PairSentences.Measure(other), StringComparison.Ordinal);
         Assert.StartsWith("They look at different networks", PairSentences.Measure(other with { Apart = "networks" }), StringComparison.Ordinal);
         Assert.StartsWith("They found concepts by different methods", PairSentences.Measure(other with { Apart = "methods" }), StringComparison.Ordinal);
+        // Of recorded activations nobody knows the network.
+        var recorded = View.First with { HasNetwork = false };
+        Assert.StartsWith("Both rest on the same recorded activations", PairSentences.Measure(View with { First = recorded, Second = recorded }), StringComparison.Ordinal);
+        Assert.StartsWith("One rests on recorded activations", PairSentences.Measure(other with { Apart = "networks", Second = recorded }), StringComparison.Ordinal);
+        Assert.StartsWith("Both look at layer3 of the same network, by different methods", PairSentences.Measure(View with { Second = View.Second with { Method = "nmf" } }), StringComparison.Ordinal);
     }
 
     [Theory]
