@@ -97,6 +97,7 @@ public sealed class CompareTests(Stage stage)
         await Expect(detail.Locator(".pair-list > li")).ToHaveCountAsync(4);
         await Expect(detail.Locator(".alone > li")).ToHaveCountAsync(6);
         await Expect(detail.Locator(".pair-list img").First).ToBeVisibleAsync();
+        await visitor.AssertAccessibleAsync("compare, a class of two analyses");
         await page.GetByRole(AriaRole.Button, new() { Name = "Lost" }).ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex("sort=lost"));
 
