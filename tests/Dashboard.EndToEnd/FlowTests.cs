@@ -442,7 +442,7 @@ public sealed class FlowTests(Stage stage)
             {
                 await hand.PressAsync(hand.Page.Locator("button.sort").Nth(1));
                 await Expect(hand.Page).ToHaveURLAsync(new Regex("sort="));
-                await hand.PressAsync(hand.Page.Locator("button.pick").Nth(2));
+                await hand.PressAsync(hand.Page.Locator("button.pick:text-is('plain star')"));
                 await Expect(hand.Page.Locator(".pair-list .pic").First).ToBeVisibleAsync();
             }, "class="),
 
