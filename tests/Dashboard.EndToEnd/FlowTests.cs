@@ -450,7 +450,8 @@ public sealed class FlowTests(Stage stage)
             {
                 var words = hand.Page.GetByLabel("Concept by class, name, label or number");
                 await FindAsync(hand, words, "plain star c0", "Images that show");
-                await Expect(hand.Page).ToHaveURLAsync(new Regex("with=[0-9]+"));
+                await Expect(hand.Page.Locator(".picked.with")).ToHaveCountAsync(1);
+                await Expect(hand.Page.Locator(".one .pic").First).ToBeVisibleAsync();
                 await FindAsync(hand, words, "plain star c1", "Images that do not show");
                 await Expect(hand.Page).ToHaveURLAsync(new Regex("without=[0-9]+"));
                 await hand.ChooseAsync(hand.List("Shows: strongest"), "25%");
@@ -488,7 +489,7 @@ public sealed class FlowTests(Stage stage)
             await field.FillAsync(words);
         }
 
-        await Expect(hand.Page.Locator(".finder [role=status]")).ToContainTextAsync("concept");
+        await Expect(hand.Page.Locator(".finder [role=status]")).ToHaveTextAsync(new Regex("^[0-9]+ concept"));
         await hand.PressAsync(hand.Page.Locator(".hits li").First.GetByRole(AriaRole.Button, new() { NameRegex = new($"^{button} ") }));
     }
 
