@@ -207,7 +207,7 @@ internal static class ConceptProber
     private static LayerProbe Kept(TaskContext context, ProbeRequest request, string folder, LayerInfo layer, List<(string Name, Tensor Tensor)> tensors, Func<LayerProbe> make)
     {
         // A folder named by a person may hold what is left of another wish.
-        var key = ArtifactKey.Of("probe-layer/1", JsonSerializer.Serialize(request with { Layers = [], Tcav = false, TcavLayer = null }, AnalysisJson.Line), context.Plan.ActivationsKey, layer.Name);
+        var key = ArtifactKey.Of("probe-layer/2", JsonSerializer.Serialize(request with { Layers = [], Tcav = false, TcavLayer = null }, AnalysisJson.Line), context.Plan.ActivationsKey, layer.Name);
         var (text, arrays) = (Path.Combine(folder, $"layer-{key}.json"), Path.Combine(folder, $"layer-{key}.safetensors"));
         if (File.Exists(text) && JsonSerializer.Deserialize<LayerProbe>(File.ReadAllBytes(text), AnalysisJson.Line) is { } kept)
         {

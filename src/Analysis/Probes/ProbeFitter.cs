@@ -429,7 +429,7 @@ internal sealed class ProbeSet : IDisposable
         LinearSolution? last = null;
         foreach (var strength in ProbeFitter.Strengths(options.Penalty, LargestL1(solver, fitTargets, options.Balanced)))
         {
-            last = Solve(solver, fitTargets, options, strength, options.Penalty == "l1" ? last : null);
+            last = Solve(solver, fitTargets, options, strength, last);
             var logits = Logits(checking, last, null);
             double sum = 0;
             for (var i = 0; i < logits.Length; i++)

@@ -31,7 +31,7 @@ public sealed class AttributeTask : IAnalysisTask
     public string Kind => TaskKind;
 
     /// <inheritdoc/>
-    public int Version => 1;
+    public int Version => 2;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)

@@ -26,7 +26,7 @@ public sealed class BackpropagateTask : IAnalysisTask
     public string Kind => KindName;
 
     /// <inheritdoc/>
-    public int Version => 1;
+    public int Version => 2;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)

@@ -16,7 +16,7 @@ public sealed class ProbeTask : IAnalysisTask
     public string Kind => "probe";
 
     /// <inheritdoc/>
-    public int Version => 1;
+    public int Version => 2;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
