@@ -31,6 +31,11 @@ public sealed class LinearDatamodelTests
         var chance = LinearDatamodel.Score(Random(ref random, Training, Targets), halves, outputs);
         Assert.InRange(chance.Score, -0.25, 0.25);
         Assert.True(chance.Low < chance.Score && chance.Score < chance.High);
+
+        // Of a single target only the subsets are uncertain: about 1/√30 either way where nothing is predicted.
+        DenseMatrix One(DenseMatrix of) => new(of.Rows, 1, of.Column(0));
+        var single = LinearDatamodel.Score(One(Random(ref random, Training, Targets)), halves, One(outputs));
+        Assert.InRange(single.High - single.Low, 0.3, 1.2);
         var turned = influence.Clone();
         Vectors.Scale(turned.Values, -1);
         Assert.Equal(-1, LinearDatamodel.Score(turned, halves, outputs).Score, 12);

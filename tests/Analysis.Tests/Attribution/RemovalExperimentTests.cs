@@ -197,6 +197,10 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
         // Three times the same network: only the images are uncertain, √(2 · 0.16 / 400) · 2 · 1.96 = 0.111.
         var images = RemovalBootstrap.Difference(0, bootstrap.Draws([a[0], a[0], a[0]]), bootstrap.Draws([b[0], b[0], b[0]]));
         Assert.InRange(images.High - images.Low, 0.08, 0.14);
+
+        // Networks that differ by 20 points from one to the next are uncertain themselves: 0.163 / √3 · 2 · 1.96 = 0.37.
+        var networks = RemovalBootstrap.Difference(0, bootstrap.Draws([Answers(0.9), Answers(0.7), Answers(0.5)]), bootstrap.Draws([a[0], a[0], a[0]]));
+        Assert.InRange(networks.High - networks.Low, 0.25, 0.5);
     }
 
     private static void Prepare()

@@ -135,6 +135,8 @@ public sealed class BackpropagationPlantedTests : IDisposable
         Assert.Equal([2], space.RowShape(images));
         // Both halves are 0.3, and no code is below 0.
         Close.Absolute([-0.3, -0.3], Close.Values(space.Project(full([1, 2], Scalars.Of(-5f)), images)), 1e-5);
+        // A code beyond what pixels can show is drawn as white.
+        Assert.Equal(1, space.Changed(full([1, 2], Scalars.Of(5f)), images).max().item<float>());
         // The probe reads the upper half; a negative code is not possible.
         Tensor Upper(Tensor x) => x.narrow(2, 0, Side / 2).mean([1L, 2L, 3L]).unsqueeze(1);
         var search = new ChangeSearch(space, Upper, new ChangeRegulariser(0, 1, 0), new ChangeSolverOptions(), new ChangeSearchOptions { Starts = 1 });

@@ -62,7 +62,7 @@ public sealed class PlacedProbeTests(SampleRun run) : IClassFixture<SampleRun>
         var (corner, cornerWhole) = (Strongest(context, placed.Probe, marked, Badge), Strongest(context, whole.Probe, marked, Badge));
         TestContext.Current.TestOutputHelper?.WriteLine($"strongest position on the mark: {corner:0.000}, of whole images {cornerWhole:0.000}; {placed.HeldOut}");
         Assert.True(cornerWhole >= 0.9, $"whole images read the mark: {cornerWhole}");
-        Assert.True(corner <= cornerWhole - 0.25, $"strongest on the mark: {corner}");
+        Assert.True(corner <= 0.55, $"strongest on the mark: {corner}");
         // As a probe of whole images it keeps a threshold that means something.
         Assert.True(placed.HeldOut.BalancedAccuracy >= 0.75, $"{placed.HeldOut}");
     }
