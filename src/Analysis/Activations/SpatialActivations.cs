@@ -16,13 +16,9 @@ namespace Analysis.Activations;
 /// <param name="network">The network.</param>
 /// <param name="layer">Analysed layer.</param>
 /// <param name="samples">Index into <see cref="IDataset.Samples"/> of each row.</param>
-public sealed class SpatialActivations(ActivationStore store, IDataset dataset, INetwork network, string layer, IReadOnlyList<int> samples)
+public sealed class SpatialActivations(ActivationStore store, IDataset dataset, INetwork network, string layer, IReadOnlyList<int> samples) : ISpatialActivations
 {
-    /// <summary>
-    /// Yields the rows in parts of at most <paramref name="part"/>, in order. The tensors lie on the network's device and
-    /// belong to the caller.
-    /// </summary>
-    /// <exception cref="AnalysisException">An image that was readable before is not any more.</exception>
+    /// <inheritdoc/>
     public IEnumerable<(int Start, Tensor Activation)> Read(int[] rows, int part, CancellationToken cancellation)
     {
         if (store.Has("maps"))

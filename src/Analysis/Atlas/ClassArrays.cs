@@ -53,6 +53,32 @@ public sealed record ClassArrays
 
     /// <summary>Position of a row of samples.parquet among the class's images; negative where it is none of them.</summary>
     public int PositionOf(int sample) => Array.BinarySearch(Sample, sample);
+
+    /// <summary>Images whose contributions, the unexplained part included, are the most similar by Euclidean distance; nearest first, equal ones by row.</summary>
+    /// <param name="contributions">Contributions of an image, length k + 1.</param>
+    /// <param name="count">Most images to give.</param>
+    /// <param name="except">Position of an image to leave out; negative for none.</param>
+    public IReadOnlyList<(int Sample, double Distance)> Nearest(ReadOnlySpan<float> contributions, int count, int except = -1)
+    {
+        var width = Concepts + 1;
+        var distances = new List<(int Sample, double Distance)>(Sample.Length);
+        for (var other = 0; other < Sample.Length; other++)
+        {
+            var sum = 0.0;
+            for (var c = 0; c < width; c++)
+            {
+                var difference = (double)contributions[c] - Contributions[(other * width) + c];
+                sum += difference * difference;
+            }
+
+            if (other != except)
+            {
+                distances.Add((Sample[other], Math.Sqrt(sum)));
+            }
+        }
+
+        return [.. distances.OrderBy(pair => pair.Distance).ThenBy(pair => pair.Sample).Take(count)];
+    }
 }
 
 /// <summary>What two analyses of a class are compared by.</summary>

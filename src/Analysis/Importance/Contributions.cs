@@ -73,14 +73,14 @@ public sealed record ContributionResult(
 /// </summary>
 public abstract class Contributions
 {
-    private protected Contributions(SpatialActivations spatial)
+    private protected Contributions(ISpatialActivations spatial)
     {
         Spatial = spatial;
     }
 
     private protected const int Part = 32;
 
-    private protected SpatialActivations Spatial { get; }
+    private protected ISpatialActivations Spatial { get; }
 
     /// <summary>Name for: the closed form where the head is linear, gradient × input otherwise.</summary>
     public const string Automatic = "auto";
@@ -92,7 +92,7 @@ public abstract class Contributions
     /// <param name="importance"><see cref="Automatic"/>, or a name in <see cref="ImportanceCatalogue"/>.</param>
     /// <param name="seed">Seed of the stochastic estimators.</param>
     /// <exception cref="AnalysisException">The estimator is not known, or needs a linear head where there is none.</exception>
-    public static Contributions Create(INetwork network, string layer, SpatialActivations spatial, string importance = Automatic, int seed = 0)
+    public static Contributions Create(INetwork network, string layer, ISpatialActivations spatial, string importance = Automatic, int seed = 0)
     {
         Validate(network, layer, importance);
         return (importance, network.LinearHead(layer)) switch
@@ -173,7 +173,7 @@ public abstract class Contributions
 }
 
 /// <summary>The closed form for global average pooling followed by one linear map.</summary>
-internal sealed class LinearContributions(Tensor weight, Tensor bias, SpatialActivations spatial) : Contributions(spatial)
+internal sealed class LinearContributions(Tensor weight, Tensor bias, ISpatialActivations spatial) : Contributions(spatial)
 {
     /// <inheritdoc/>
     public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
@@ -195,7 +195,7 @@ internal sealed class LinearContributions(Tensor weight, Tensor bias, SpatialAct
 }
 
 /// <summary>Gradient × input in concept space, for heads that are not linear.</summary>
-internal sealed class GradientContributions(INetwork network, string layer, SpatialActivations spatial) : Contributions(spatial)
+internal sealed class GradientContributions(INetwork network, string layer, ISpatialActivations spatial) : Contributions(spatial)
 {
     /// <inheritdoc/>
     public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
@@ -257,7 +257,7 @@ internal sealed class GradientContributions(INetwork network, string layer, Spat
 /// they are parts of it, and zero where they are indices or slopes.
 /// </summary>
 internal sealed class EstimatorContributions(
-    IImportanceEstimator estimator, INetwork network, string layer, Tensor? bias, SpatialActivations spatial, int seed) : Contributions(spatial)
+    IImportanceEstimator estimator, INetwork network, string layer, Tensor? bias, ISpatialActivations spatial, int seed) : Contributions(spatial)
 {
     /// <inheritdoc/>
     public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)

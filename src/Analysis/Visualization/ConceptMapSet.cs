@@ -64,7 +64,7 @@ public sealed class ConceptMapSet
     /// <param name="part">Images at a time.</param>
     /// <param name="cancellation">Honoured between parts.</param>
     public static ConceptMapSet Compute(
-        SpatialActivations spatial, int[] rows, ConceptEncoder encoder, LayerInfo layer, int side, int part, CancellationToken cancellation)
+        ISpatialActivations spatial, int[] rows, ConceptEncoder encoder, LayerInfo layer, int side, int part, CancellationToken cancellation)
     {
         var (fullHeight, fullWidth) = layer.Tokens is { } grid ? (grid.Height, grid.Width) : (layer.Height, layer.Width);
         var (height, width) = (Math.Min(fullHeight, side), Math.Min(fullWidth, side));

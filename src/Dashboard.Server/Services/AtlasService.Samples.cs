@@ -66,7 +66,7 @@ internal sealed partial class AtlasService
             contributions.Add(new ContributionView(null, "bias", known - row.Sum(value => (double)value)));
         }
 
-        var nearest = Nearest(data, position);
+        var nearest = data.Nearest(row, NearestSamples, position);
         var strategy = (await StrategiesAsync(database, key, atlas, names, put, cancellation)).FirstOrDefault(entry => entry.Index == data.Strategy[position]);
         var tiles = (await SamplesAsync(analysisId, [.. nearest.Select(pair => pair.Sample), .. strategy is null ? [] : new[] { strategy.Prototype }], cancellation))
             .DistinctBy(other => other.Index)
@@ -221,32 +221,6 @@ internal sealed partial class AtlasService
                 Verdict = verdicts.GetValueOrDefault(row.Index),
             }),
         ];
-    }
-
-    /// <summary>Samples of the class with the most similar shares of contributions, nearest first (Euclidean distance).</summary>
-    private static List<(int Sample, double Distance)> Nearest(ClassArrays data, int position)
-    {
-        var width = data.Concepts + 1;
-        var row = data.Contributions.AsSpan(position * width, width).ToArray();
-        var distances = new List<(int Sample, double Distance)>(data.Sample.Length);
-        for (var other = 0; other < data.Sample.Length; other++)
-        {
-            if (other == position)
-            {
-                continue;
-            }
-
-            var sum = 0.0;
-            for (var c = 0; c < width; c++)
-            {
-                var difference = (double)row[c] - data.Contributions[(other * width) + c];
-                sum += difference * difference;
-            }
-
-            distances.Add((data.Sample[other], Math.Sqrt(sum)));
-        }
-
-        return [.. distances.OrderBy(pair => pair.Distance).ThenBy(pair => pair.Sample).Take(NearestSamples)];
     }
 
     private static IReadOnlyList<(string Name, double Probability)> Top(

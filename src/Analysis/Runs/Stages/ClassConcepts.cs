@@ -40,22 +40,26 @@ internal static class ClassConcepts
     /// </summary>
     public static ConceptEncoder Encoder(TaskContext context, ClassAtlas atlas, CancellationToken cancellation)
     {
-        // Opened first: what the context keeps must not belong to a scope of this method.
-        var (plan, _) = (context.Plan, context.Samples);
-        using var scope = NewDisposeScope();
-        using var guard = no_grad();
-        if (plan.FactorsKey is null)
+        var plan = context.Plan;
+        int? index = plan.Request.Scope == "dataset" ? null : atlas.Class;
+        var path = plan.FactorsKey is null ? null : FactorsStage.PathOf(Path.Combine(context.StoreFolder, plan.FactorsKey), index);
+        if (path is not null && !File.Exists(path))
         {
-            using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(context.ResultFolder, atlas.Class));
-            return new ContrastEncoder(file.Load("concept_vectors").to(plan.Network.Device).to(ScalarType.Float64).clone(), context.Directions.Mean);
+            // Opened first: what the context keeps must not belong to a scope of this method.
+            _ = context.Samples;
         }
 
-        var folder = Path.Combine(context.StoreFolder, plan.FactorsKey);
-        int? index = plan.Request.Scope == "dataset" ? null : atlas.Class;
-        var path = FactorsStage.PathOf(folder, index);
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        if (path is null)
+        {
+            using var file = SafetensorsFile.Open(ClassArraysFile.PathOf(context.ResultFolder, atlas.Class));
+            return new ContrastEncoder(file.Load("concept_vectors").to(plan.Network.Device).to(ScalarType.Float64).clone(), Mean(context));
+        }
+
         if (!File.Exists(path))
         {
-            Directory.CreateDirectory(folder);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             var members = index is null ? context.Classes : [context.Classes[atlas.Class]];
             var input = new ConceptInput(context.Store, context.Spatial, Crops(context, members, cancellation), plan.Layer, plan.Network.Device, plan.Request.Granularity);
             FactorsStage.Fit(plan, input, members, path, _ => { }, cancellation);
@@ -63,6 +67,13 @@ internal static class ClassConcepts
 
         var (factors, _) = FactorsFile.Read(path, plan.Network.Device);
         return FactorEncoder.Create(factors, plan.Request.Granularity == "positions", [.. atlas.Concepts.Select(c => c.Component!.Value)], owns: true);
+    }
+
+    /// <summary>Mean pooled activation of the data set as the result keeps it, which needs no recorded activations; C float64.</summary>
+    private static Tensor Mean(TaskContext context)
+    {
+        using var file = SafetensorsFile.Open(Path.Combine(context.ResultFolder, "tensors.safetensors"));
+        return tensor(file.Span<double>("mean").ToArray());
     }
 
     /// <summary>Recorded crops for the granularity of crops, else null.</summary>

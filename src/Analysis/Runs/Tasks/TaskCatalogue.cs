@@ -15,6 +15,7 @@ public static class TaskCatalogue
         new BackpropagateTask(),
         new RetrainTask(),
         new AttributeTask(),
+        new ExplainTask(),
     ];
 
     /// <summary>A kind by its name.</summary>
