@@ -138,6 +138,7 @@ internal static class DashboardHost
         services.AddSingleton<IUserConceptService, UserConceptService>();
         services.AddSingleton<ISearchService, SearchService>();
         services.AddSingleton<ISampleSearchService, SampleSearchService>();
+        services.AddSingleton<IOwnImageService, OwnImageService>();
         services.AddSingleton<ShareService>();
         services.AddSingleton<IShareService>(provider => provider.GetRequiredService<ShareService>());
         services.AddSingleton<ReportWriter>();

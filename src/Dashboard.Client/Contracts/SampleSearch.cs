@@ -24,8 +24,11 @@ public sealed record SampleSearch
     /// <summary>Sample whose likes are sought, by row; they come most alike first. Null for none.</summary>
     public int? Like { get; init; }
 
+    /// <summary>Image of one's own whose likes are sought, by its name; counts where <see cref="Like"/> is null.</summary>
+    public string? Image { get; init; }
+
     /// <summary>True where nothing is asked for.</summary>
-    public bool IsEmpty => With.Count + Without.Count == 0 && Like is null;
+    public bool IsEmpty => With.Count + Without.Count == 0 && Like is null && Image is null;
 }
 
 /// <summary>A concept of a search.</summary>
@@ -64,6 +67,9 @@ public sealed record SampleSearchView : IAnalysisView
 
     /// <summary>The sample whose likes are sought; null for none.</summary>
     public SampleTile? Like { get; init; }
+
+    /// <summary>Image of one's own whose likes are sought; null for none.</summary>
+    public string? Image { get; init; }
 
     /// <summary>Name of the class that is searched; null for all.</summary>
     public string? ClassName { get; init; }

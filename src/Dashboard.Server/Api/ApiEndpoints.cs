@@ -31,6 +31,7 @@ internal static class ApiEndpoints
         analysis.MapTasks();
         analysis.MapUserConcepts();
         analysis.MapSampleSearch();
+        analysis.MapOwnImages();
         analysis.MapPictures();
         api.MapPreviewPictures();
         api.MapGet("/search", async (string text, ISearchService search, CancellationToken cancellation, string? analysis = null, int take = 6) =>

@@ -10,10 +10,10 @@ internal static class SampleSearchEndpoints
         var group = analysis.MapGroup("").WithTags("search");
         group.MapGet("/search", async Task<IResult> (
                 string id, ISampleSearchService search, CancellationToken cancellation, int[]? with = null, int[]? without = null, double strongest = 0.05, double outside = 0.5,
-                int? @class = null, int? like = null, int skip = 0, int take = 60) =>
+                int? @class = null, int? like = null, string? image = null, int skip = 0, int take = 60) =>
                 await search.FindAsync(
                     id,
-                    new SampleSearch { With = with ?? [], Without = without ?? [], Strongest = strongest, Outside = outside, Class = @class, Like = like },
+                    new SampleSearch { With = with ?? [], Without = without ?? [], Strongest = strongest, Outside = outside, Class = @class, Like = like, Image = image },
                     skip,
                     take,
                     cancellation) is not { } found ? ApiEndpoints.Missing("There is no such analysis.")

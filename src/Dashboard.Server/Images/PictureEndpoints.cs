@@ -31,7 +31,7 @@ internal static class PictureEndpoints
                     "preview"))
             .WithName("GetPreview").WithSummary("A picture of a data set preview.").WithTags("pictures");
 
-    private static async Task<IResult> SendAsync(HttpContext context, int? size, Func<Task<byte[]?>> make, string what)
+    internal static async Task<IResult> SendAsync(HttpContext context, int? size, Func<Task<byte[]?>> make, string what)
     {
         if (size is { } asked && !PictureService.Sizes.Contains(asked))
         {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Analysis;
 using Analysis.Datasets;
+using Analysis.Explanations;
 using Analysis.Imaging;
 using Analysis.Runs;
 using Dashboard.Server.Configuration;
@@ -150,6 +151,44 @@ internal sealed class PictureService(
                 return ThumbnailMaker.Overlay(map, data.MapWidth, data.MapHeight, MapSize, MapSize, data.MapScale[row.Rank]);
             },
             cancellation);
+    }
+
+    /// <summary>An image that a person brought, as the network sees it; null where there is none of this name.</summary>
+    /// <exception cref="AnalysisException">The image was changed or cannot be decoded.</exception>
+    public async Task<byte[]?> OwnAsync(string analysisId, string hash, int size, CancellationToken cancellation)
+    {
+        if (!OwnImages.IsHash(hash) || !File.Exists(OwnImages.PathOf(folders.Run(analysisId), hash)) || await PlaceAsync(analysisId, cancellation) is not { } place)
+        {
+            return null;
+        }
+
+        var file = OwnFile(analysisId, hash, size);
+        if (await ReadCacheAsync(file, cancellation) is { } cached)
+        {
+            return cached;
+        }
+
+        var bytes = await DecodeAsync(
+            () => ThumbnailMaker.Encode(Seen(new RawImage(OwnImages.Read(folders.Run(analysisId), hash), Encoded: true), place.Preprocessing, size)), cancellation);
+        await WriteCacheAsync(file, bytes, cancellation);
+        return bytes;
+    }
+
+    /// <summary>Removes the pictures of an image that a person brought.</summary>
+    public void ForgetOwn(string analysisId, string hash)
+    {
+        foreach (var size in Sizes)
+        {
+            try
+            {
+                File.Delete(OwnFile(analysisId, hash, size));
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                // The cache is trimmed some day.
+                logger.LogDebug(fault, "A picture could not be removed");
+            }
+        }
     }
 
     /// <summary>A picture of a data set that is not analysed yet; prepared as the network sees it where that is known.</summary>
@@ -307,6 +346,8 @@ internal sealed class PictureService(
 
     private string CacheFile(string analysisId, string kind, int sample, int variant) => Path.Combine(
         folders.Thumbnails, analysisId, kind, FormattableString.Invariant($"{sample / 1000:0000}"), FormattableString.Invariant($"{sample}-{variant:x8}.webp"));
+
+    private string OwnFile(string analysisId, string hash, int size) => Path.Combine(folders.Thumbnails, analysisId, "own", FormattableString.Invariant($"{hash}-{size}.webp"));
 
     private static async Task<byte[]?> ReadCacheAsync(string file, CancellationToken cancellation)
     {

@@ -1,5 +1,8 @@
+using System.Globalization;
 using Analysis;
 using Analysis.Atlas;
+using Analysis.Networks.Files;
+using Analysis.Runs.Tasks;
 using Analysis.Search;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Configuration;
@@ -13,7 +16,7 @@ namespace Dashboard.Server.Services;
 /// activations for all that a search lacks, and kept for the next search while there is room.
 /// </summary>
 internal sealed class SampleSearchService(
-    IDbContextFactory<DashboardDbContext> databases, AnalysisService analyses, AtlasService atlas, DataFolders folders) : ISampleSearchService
+    IDbContextFactory<DashboardDbContext> databases, AnalysisService analyses, AtlasService atlas, TaskService tasks, DataFolders folders) : ISampleSearchService
 {
     /// <summary>Deepest match that can be asked for.</summary>
     public const int Deepest = 2000;
@@ -56,15 +59,16 @@ internal sealed class SampleSearchService(
             : null;
         var like = wanted.Like is { } row ? (await atlas.SamplesAsync(analysisId, [row], cancellation)).FirstOrDefault() ?? throw new ServiceException($"The analysis has no sample {row}.") : null;
         var tiles = (await atlas.ConceptTilesAsync(analysisId, [.. concepts.Select(c => c.Id)], cancellation)).ToDictionary(tile => tile.Concept.Id);
-        view = view with { ClassName = chosen, Like = like, Concepts = [.. concepts.Select(c => new SoughtConcept(tiles[c.Id], c.Present, 0))] };
-        if (concepts.Count == 0 && like is null)
+        var own = like is null && wanted.Image is { } hash ? await OwnAsync(analysisId, hash, cancellation) : null;
+        view = view with { ClassName = chosen, Like = like, Image = own is null ? null : wanted.Image, Concepts = [.. concepts.Select(c => new SoughtConcept(tiles[c.Id], c.Present, 0))] };
+        if (concepts.Count == 0 && like is null && own is null)
         {
             return view;
         }
 
         try
         {
-            var found = await SearchAsync(analysis, scores, concepts, wanted, skip + take, cancellation);
+            var found = await SearchAsync(analysis, scores, concepts, wanted, own, skip + take, cancellation);
             return await ShowAsync(database, analysis, view, found, skip, cancellation);
         }
         catch (AnalysisException fault)
@@ -105,11 +109,11 @@ internal sealed class SampleSearchService(
     }
 
     private async Task<Outcome> SearchAsync(
-        AnalysisEntity analysis, SampleScores scores, IReadOnlyList<Sought> concepts, SampleSearch wanted, int deep, CancellationToken cancellation)
+        AnalysisEntity analysis, SampleScores scores, IReadOnlyList<Sought> concepts, SampleSearch wanted, float[]? own, int deep, CancellationToken cancellation)
     {
         var classes = ClassOf(analysis);
         var placings = await PlacingsAsync(analysis, scores, concepts, cancellation);
-        var likeness = await LikenessAsync(analysis, scores, wanted, cancellation);
+        var likeness = await LikenessAsync(analysis, scores, wanted, own, cancellation);
         var classOf = await classes.WaitAsync(cancellation);
         return await Task.Run(
             () =>
@@ -186,7 +190,7 @@ internal sealed class SampleSearchService(
             for (var at = 0; at < missing.Count; at++)
             {
                 known[missing[at].Id] = computed[at];
-                _columns.Add(Key(analysis, "c", missing[at].Id), computed[at], (long)computed[at].Above.Length * sizeof(int));
+                _columns.Add(Key(analysis, missing[at]), computed[at], (long)computed[at].Above.Length * sizeof(int));
             }
 
             return known;
@@ -200,7 +204,7 @@ internal sealed class SampleSearchService(
         {
             foreach (var concept in concepts)
             {
-                if (!known.ContainsKey(concept.Id) && _columns.TryGet<Placing>(Key(analysis, "c", concept.Id), out var placing))
+                if (!known.ContainsKey(concept.Id) && _columns.TryGet<Placing>(Key(analysis, concept), out var placing))
                 {
                     known[concept.Id] = placing;
                 }
@@ -210,14 +214,14 @@ internal sealed class SampleSearchService(
         }
     }
 
-    private async Task<float[]?> LikenessAsync(AnalysisEntity analysis, SampleScores scores, SampleSearch wanted, CancellationToken cancellation)
+    private async Task<float[]?> LikenessAsync(AnalysisEntity analysis, SampleScores scores, SampleSearch wanted, float[]? own, CancellationToken cancellation)
     {
-        if (wanted.Like is not { } row)
+        if (wanted.Like is null && own is null)
         {
             return null;
         }
 
-        var key = Key(analysis, "like", row);
+        var key = Key(analysis, "like", wanted.Like?.ToString(CultureInfo.InvariantCulture) ?? wanted.Image!);
         if (_columns.TryGet<float[]>(key, out var known))
         {
             return known;
@@ -227,7 +231,9 @@ internal sealed class SampleSearchService(
         try
         {
             var likeness = await Task.Run(
-                () => scores.Likeness(scores.Pooled(row) ?? throw new AnalysisException("The image has no recorded activation.", "Run the analysis again."), cancellation), cancellation);
+                () => scores.Likeness(
+                    (wanted.Like is { } row ? scores.Pooled(row) : own) ?? throw new AnalysisException("The image has no recorded activation.", "Run the analysis again."), cancellation),
+                cancellation);
             _columns.Add(key, likeness, (long)likeness.Length * sizeof(float));
             return likeness;
         }
@@ -237,7 +243,26 @@ internal sealed class SampleSearchService(
         }
     }
 
-    private static string Key(AnalysisEntity analysis, string kind, int of) => FormattableString.Invariant($"{analysis.Id}/{analysis.Version}/{kind}{of}");
+    private static string Key(AnalysisEntity analysis, Sought concept) => Key(analysis, "concept", concept.Id.ToString(CultureInfo.InvariantCulture));
+
+    private static string Key(AnalysisEntity analysis, string kind, string of) => FormattableString.Invariant($"{analysis.Id}/{analysis.Version}/{kind}/{of}");
+
+    /// <summary>Pooled activation of an image of one's own, which the task that explained it left.</summary>
+    private async Task<float[]> OwnAsync(string analysisId, string hash, CancellationToken cancellation)
+    {
+        foreach (var task in await tasks.ListAsync(analysisId, ExplainTask.KindName, cancellation))
+        {
+            if (task.State == AnalysisState.Completed && OwnImageService.ImageOf(task) == hash
+                && await tasks.FileAsync(analysisId, task.Id, ExplainTask.ActivationFile, cancellation) is { } found)
+            {
+                using var file = SafetensorsFile.Open(found.Path);
+                return file.Span<float>("pooled").ToArray();
+            }
+        }
+
+        throw new ServiceException("The network has not looked at this image. Bring it again.");
+    }
+
 
     private float[] Vector(AnalysisEntity analysis, Sought concept)
     {
