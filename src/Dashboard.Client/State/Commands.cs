@@ -61,6 +61,7 @@ public static class Commands
         new("page", "Map of all concepts", PageUrls.Atlas(id, "map"), "atlas points"),
         new("page", "Shared concepts", PageUrls.Atlas(id, "shared"), "atlas"),
         new("page", "Search images", PageUrls.Search(id), "find samples concepts combination like similar"),
+        new("page", "An image of your own", PageUrls.OwnImage(id), "upload paste drop explain try picture"),
         new("page", "Outliers", PageUrls.Outliers(id), "odd unusual triage"),
         new("page", "Labels", PageUrls.Labels(id), "neurons formulas"),
         new("page", "Probes", PageUrls.Probes(id), "concepts defined by people"),

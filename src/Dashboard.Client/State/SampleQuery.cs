@@ -40,14 +40,17 @@ public sealed record SampleQuery
     /// <summary>Sample whose likes are sought.</summary>
     public int? Like { get; init; }
 
+    /// <summary>Image of one's own whose likes are sought.</summary>
+    public string? Image { get; init; }
+
     /// <summary>Images that are shown.</summary>
     public int Show { get; init; } = Page;
 
     /// <summary>What the service is asked.</summary>
-    public SampleSearch Search => new() { With = With, Without = Without, Strongest = Top / 100.0, Outside = Rest / 100.0, Class = Class, Like = Like };
+    public SampleSearch Search => new() { With = With, Without = Without, Strongest = Top / 100.0, Outside = Rest / 100.0, Class = Class, Like = Like, Image = Image };
 
     /// <summary>From the address; what is not possible is left out.</summary>
-    public static SampleQuery From(string? with, string? without, int? top, int? rest, int? classIndex, int? like, int? show)
+    public static SampleQuery From(string? with, string? without, int? top, int? rest, int? classIndex, int? like, int? show, string? image = null)
     {
         var present = Ids(with, SampleSearch.MostConcepts);
         return new SampleQuery
@@ -58,6 +61,7 @@ public sealed record SampleQuery
             Rest = Rests.Contains(rest ?? 0) ? rest!.Value : UsualRest,
             Class = classIndex is >= 0 ? classIndex : null,
             Like = like is >= 0 ? like : null,
+            Image = like is null && image is { Length: 64 } && image.All(char.IsAsciiHexDigitLower) ? image : null,
             Show = Math.Clamp(show ?? Page, Page, Most),
         };
     }
@@ -80,6 +84,7 @@ public sealed record SampleQuery
         Add("with", string.Join(',', With), With.Count > 0);
         Add("without", string.Join(',', Without), Without.Count > 0);
         Add("like", Text(Like), Like is not null);
+        Add("image", Image ?? "", Image is not null);
         Add("class", Text(Class), Class is not null);
         Add("top", Text(Top), Top != UsualTop);
         Add("rest", Text(Rest), Rest != UsualRest);

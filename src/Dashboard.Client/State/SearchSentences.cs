@@ -13,7 +13,7 @@ public static class SearchSentences
             return problem;
         }
 
-        if (view.Concepts.Count == 0 && view.Like is null)
+        if (view.Concepts.Count == 0 && view.Like is null && view.Image is null)
         {
             return $"Finds images by what the network sees in them: choose concepts that an image shall show or shall not show. All {Format.Count(view.Samples, "image")} are searched, whatever their class.";
         }
@@ -40,7 +40,18 @@ public static class SearchSentences
         }
 
         var sentence = $"{found} of {Format.Count(view.Samples)} {string.Join(" but ", says)}.";
-        return view.Like is null ? sentence + Together(view) : sentence + " The most like the chosen one come first.";
+        return view.Like is null && view.Image is null ? sentence + Together(view) : sentence + " The most like the chosen one come first.";
+    }
+
+    /// <summary>What the network makes of an image of one's own.</summary>
+    public static string OwnImage(SampleView view)
+    {
+        var second = view.Top.Count > 1 ? $"; next is {view.Top[1].Name} ({Format.Percent(view.Top[1].Probability)})" : "";
+        var strongest = view.Contributions.Where(c => c.Concept is not null).MaxBy(c => c.Value);
+        var because = strongest is not { Value: > 0 }
+            ? $" None of the concepts of {view.Sample.ClassName} speaks for it."
+            : $" Of the concepts of {view.Sample.ClassName}, {strongest.Name} speaks most for “{view.ContributionsTo}”: it adds {Format.Number(strongest.Value)} to a score of {Format.Number(view.Logit)}.";
+        return $"Predicted {view.Sample.Predicted} ({Format.Percent(view.Sample.Confidence)}){second}.{because}";
     }
 
     /// <summary>How a concept of a search is called: "c3 of zebra".</summary>

@@ -7,6 +7,12 @@ public static class ApiUrls
     public static string Thumbnail(string analysisId, int sample, int size) =>
         FormattableString.Invariant($"/api/analyses/{analysisId}/samples/{sample}/thumbnail?size={size}");
 
+    /// <summary>Where an image of one's own is sent to.</summary>
+    public static string OwnImages(string analysisId) => $"/api/analyses/{analysisId}/images";
+
+    /// <summary>An image of one's own as a square WebP thumbnail of the given size (48, 96, 192 or 384 pixels).</summary>
+    public static string OwnThumbnail(string analysisId, string hash, int size) => FormattableString.Invariant($"/api/analyses/{analysisId}/images/{hash}/thumbnail?size={size}");
+
     /// <summary>The crop of a concept's exemplar as a square WebP.</summary>
     public static string Crop(string analysisId, int concept, int exemplar, int size) =>
         FormattableString.Invariant($"/api/analyses/{analysisId}/concepts/{concept}/exemplars/{exemplar}/crop?size={size}");

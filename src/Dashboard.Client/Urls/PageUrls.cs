@@ -52,6 +52,9 @@ public static class PageUrls
     /// <summary>Which training images taught it.</summary>
     public static string TrainingImages(string id) => $"/analyses/{id}/training-images";
 
+    /// <summary>An image of one's own by the hash of its file; without one the place to bring it.</summary>
+    public static string OwnImage(string id, string? hash = null) => $"/analyses/{id}/images" + (hash is null ? "" : "/" + hash);
+
     /// <summary>Search over all images by concepts and by likeness; like is a sample's row.</summary>
     public static string Search(string id, int? like = null, int? with = null) =>
         $"/analyses/{id}/search" + (like is not null ? FormattableString.Invariant($"?like={like}") : with is not null ? FormattableString.Invariant($"?with={with}") : "");

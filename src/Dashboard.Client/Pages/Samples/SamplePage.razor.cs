@@ -9,8 +9,6 @@ namespace Dashboard.Client.Pages.Samples;
 /// <summary>A sample: why the network says what it says, what stands out, and what is like it.</summary>
 public sealed partial class SamplePage
 {
-    private IReadOnlyList<WaterfallStep> _steps = [];
-
     /// <summary>The sample's row.</summary>
     [Parameter]
     public int Row { get; set; }
@@ -42,18 +40,11 @@ public sealed partial class SamplePage
 
     private IEnumerable<(string, string?)> ClassStep => View is { Sample.Class: >= 0 } view ? [(view.Sample.ClassName, PageUrls.Class(Id, view.Sample.Class))] : [];
 
-    private bool IsPrediction => View is not null && (View.Sample.Predicted.Length == 0 || View.ContributionsTo == View.Sample.Predicted);
-
-    private string? RunnerUp => View is null ? null : View.Top.Select(t => t.Name).FirstOrDefault(n => n != View.ContributionsTo);
-
     /// <inheritdoc/>
     protected override string Key => Row.ToString(CultureInfo.InvariantCulture);
 
     /// <inheritdoc/>
     protected override Task<SampleView?> ReadAsync(CancellationToken cancellation) => Atlas.SampleAsync(Id, Row, cancellation);
-
-    /// <inheritdoc/>
-    protected override void OnRead() => _steps = View is null ? [] : Waterfall.Steps(View.Contributions);
 
     private void Choose(int? concept) => Select(("map", concept));
 }

@@ -35,6 +35,10 @@ public sealed partial class SearchPage
     [SupplyParameterFromQuery]
     public int? Like { get; set; }
 
+    /// <summary>Image of one's own whose likes are sought.</summary>
+    [SupplyParameterFromQuery]
+    public string? Image { get; set; }
+
     /// <summary>Images that are shown.</summary>
     [SupplyParameterFromQuery]
     public int? Show { get; set; }
@@ -45,7 +49,7 @@ public sealed partial class SearchPage
     /// <inheritdoc/>
     protected override string Key => Asked.Address("");
 
-    private SampleQuery Asked => SampleQuery.From(With, Without, Top, Rest, Of, Like, Show);
+    private SampleQuery Asked => SampleQuery.From(With, Without, Top, Rest, Of, Like, Show, Image);
 
     // The next larger share, where a larger one could help.
     private SampleQuery? Wider => _query.With.Count > 0 && SampleQuery.Tops.FirstOrDefault(top => top > _query.Top) is > 0 and var top ? _query with { Top = top } : null;
