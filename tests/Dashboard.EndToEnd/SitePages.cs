@@ -45,6 +45,7 @@ public static class SitePages
             new("search images", PageUrls.Search(sample.Id), ".empty"),
             new("search images by concepts", $"{PageUrls.Search(sample.Id, with: concept)}&without={view.Concepts[^1].Id}&top=25", ".one .pic"),
             new("search images, more like one", PageUrls.Search(sample.Id, like: view.Strategies[0].Prototype), ".one .pic"),
+            new("an image of one's own", PageUrls.OwnImage(sample.Id), ".drop input"),
             new("outliers", PageUrls.Outliers(sample.Id), ".outlier-tile"),
             new("labels", PageUrls.Labels(sample.Id), ".task-panel button, table.units"),
             new("probes", PageUrls.Probes(sample.Id), "h1"),

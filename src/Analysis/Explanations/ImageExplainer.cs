@@ -8,6 +8,7 @@ using Analysis.Numerics;
 using Analysis.Runs;
 using Analysis.Runs.Stages;
 using Analysis.Runs.Tasks;
+using Analysis.Search;
 using Analysis.Visualization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -59,7 +60,8 @@ public sealed class ImageExplainer(TaskContext context)
 
         progress(1, "Weighing the concepts");
         var notes = new List<string>();
-        var chosen = Choose(logits.Row(0), classIndex, notes);
+        var activation = HostMemory.ToArray<float>(pooled.to(ScalarType.Float32));
+        var chosen = Choose(logits.Row(0), activation, classIndex, notes, cancellation);
         var atlas = ClassConcepts.Read(context, chosen.Index);
         if (atlas.Concepts.Count == 0)
         {
@@ -104,11 +106,14 @@ public sealed class ImageExplainer(TaskContext context)
             Nearest = [.. arrays.Nearest(Array.ConvertAll(contributions, c => (float)c), NearestImages).Select(pair => new NearSample(pair.Sample, Rounding.Significant(pair.Distance)))],
             Notes = notes,
         };
-        return (explanation, overlays, HostMemory.ToArray<float>(pooled.to(ScalarType.Float32)));
+        return (explanation, overlays, activation);
     }
 
-    /// <summary>The class that was asked for; else that of the largest logit among outputs that have a class with images.</summary>
-    private ClassDescription Choose(ReadOnlySpan<double> logits, int? wanted, List<string> notes)
+    /// <summary>
+    /// The class that was asked for; else that of the largest logit among outputs that have a class with images; else that of the
+    /// most alike image.
+    /// </summary>
+    private ClassDescription Choose(ReadOnlySpan<double> logits, float[] pooled, int? wanted, List<string> notes, CancellationToken cancellation)
     {
         var run = JsonSerializer.Deserialize<RunDescription>(File.ReadAllBytes(RunDescription.PathOf(context.ResultFolder)), AnalysisJson.Options)!;
         if (wanted is { } index)
@@ -128,7 +133,10 @@ public sealed class ImageExplainer(TaskContext context)
 
         if (best is null)
         {
-            throw new AnalysisException("No class of the analysis belongs to an output of the network, so that none suits the image by itself.", "Choose a class.");
+            notes.Add("No class of the analysis belongs to an output of the network: the class of the most alike image is used.");
+            var likeness = new SampleScores(context.ResultFolder).Likeness(pooled, cancellation);
+            var nearest = Array.IndexOf(likeness, likeness.Max());
+            return run.Classes.First(c => Array.BinarySearch(ClassArraysFile.ReadSamples(ClassArraysFile.PathOf(context.ResultFolder, c.Index)), nearest) >= 0);
         }
 
         foreach (var logit in logits)

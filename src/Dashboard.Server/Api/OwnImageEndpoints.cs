@@ -23,7 +23,6 @@ internal static class OwnImageEndpoints
             .WithName("BringImage")
             .WithSummary("Keeps an image of one's own and has the network look at it; the body is the file itself, at most 20 MB.")
             .WithDescription("JPEG, PNG, WebP, GIF, BMP or TIFF of at most 50 megapixels, told by its first bytes. Kept under the hash of its bytes; at most 200 images an analysis, the oldest go first. The task explain is started.")
-            .Accepts<Stream>("application/octet-stream", "image/*")
             .Produces<OwnImage>(StatusCodes.Status202Accepted).ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status413PayloadTooLarge);
         group.MapGet("/{hash}", async Task<IResult> (string id, string hash, IOwnImageService images, CancellationToken cancellation, int? @class = null) =>
                 await images.GetAsync(id, hash, @class, cancellation) is not { } view || (!view.Kept && view.Sample is null)
@@ -38,26 +37,24 @@ internal static class OwnImageEndpoints
             .WithName("DeleteImage").WithSummary("Forgets an image of one's own and everything that was computed of it.").Produces(StatusCodes.Status204NoContent);
     }
 
-    /// <summary>The body; null where it is longer than an image may be, whatever its headers say.</summary>
+    /// <summary>
+    /// The body; null where it is longer than an image may be. What is over the limit is read without being kept, so that who sends
+    /// it hears the answer; the server's own limit on bodies ends that.
+    /// </summary>
     private static async Task<byte[]?> ReadAsync(HttpRequest request, CancellationToken cancellation)
     {
-        if (request.ContentLength > OwnImages.MostBytes)
-        {
-            return null;
-        }
-
         using var file = new MemoryStream();
         var part = new byte[1 << 16];
+        var length = 0L;
         for (int read; (read = await request.Body.ReadAsync(part, cancellation)) > 0;)
         {
-            if (file.Length + read > OwnImages.MostBytes)
+            length += read;
+            if (length <= OwnImages.MostBytes)
             {
-                return null;
+                file.Write(part, 0, read);
             }
-
-            file.Write(part, 0, read);
         }
 
-        return file.ToArray();
+        return length <= OwnImages.MostBytes ? file.ToArray() : null;
     }
 }

@@ -18,7 +18,7 @@ public abstract class AnalysisPageContext : BunitContext
         Services.AddDashboardClient();
         Services.AddSingleton<IAnalysisService>(Fakes).AddSingleton<IAtlasService>(Fakes).AddSingleton<IAnnotationService>(Fakes).AddSingleton<IProgressFeed>(Fakes)
             .AddSingleton<ITaskService>(Tasks).AddSingleton<IUserConceptService>(Concepts)
-            .AddSingleton<ISampleSearchService>(Search).AddSingleton<ISearchService>(Search);
+            .AddSingleton<ISampleSearchService>(Search).AddSingleton<ISearchService>(Search).AddSingleton<IOwnImageService>(Images);
         SetRendererInfo(new RendererInfo("Server", isInteractive: true));
         Fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
     }
@@ -26,6 +26,8 @@ public abstract class AnalysisPageContext : BunitContext
     private protected FakeServices Fakes { get; } = new();
 
     private protected FakeTasks Tasks { get; } = new();
+
+    private protected FakeOwnImages Images { get; } = new();
 
     private protected FakeSearch Search { get; } = new();
 
