@@ -85,7 +85,7 @@ public sealed class ImageSearchTests(Stage stage)
         // Its likes, its address elsewhere, and gone.
         await page.GetByRole(AriaRole.Link, new() { Name = "More like this" }).ClickAsync();
         await Expect(page.GetByText("like your image")).ToBeVisibleAsync();
-        await Expect(page.Locator(".one").First).ToContainTextAsync("likeness 1");
+        await Expect(page.Locator(".one").First).ToContainTextAsync("1.00");
         await using var other = await stage.VisitorAsync();
         await other.GoAsync(address);
         await Expect(other.Page.Locator("p.sentence")).ToHaveTextAsync(said);
