@@ -1,12 +1,16 @@
 using Analysis.Explanations;
 using Dashboard.Client.Contracts;
 using Dashboard.Server.Images;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Dashboard.Server.Api;
 
 /// <summary>Images that people bring to an analysis.</summary>
 internal static class OwnImageEndpoints
 {
+    // Somewhat more than an image may have: who sends too much hears why.
+    private const long LongestBody = OwnImages.MostBytes + (10L << 20);
+
     public static void MapOwnImages(this RouteGroupBuilder analysis)
     {
         var group = analysis.MapGroup("/images").WithTags("own images");
@@ -21,6 +25,7 @@ internal static class OwnImageEndpoints
                 return TypedResults.Accepted($"/api/analyses/{id}/images/{image.Hash}", image);
             })
             .WithName("BringImage")
+            .WithMetadata(new RequestSizeLimitAttribute(LongestBody))
             .WithSummary("Keeps an image of one's own and has the network look at it; the body is the file itself, at most 20 MB.")
             .WithDescription("JPEG, PNG, WebP, GIF, BMP or TIFF of at most 50 megapixels, told by its first bytes. Kept under the hash of its bytes; at most 200 images an analysis, the oldest go first. The task explain is started.")
             .Produces<OwnImage>(StatusCodes.Status202Accepted).ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status413PayloadTooLarge);
