@@ -64,8 +64,7 @@ public sealed class ImageSearchTests(Stage stage)
         await visitor.GoAsync(PageUrls.Atlas(sample.Id));
         await page.GetByRole(AriaRole.Link, new() { Name = "Try your own image" }).ClickAsync();
         var choose = page.Locator(".drop input[type=file]");
-        await Expect(choose).ToBeAttachedAsync();
-        await visitor.AnswersAsync();
+        await Expect(choose).ToBeEnabledAsync();
 
         // What is no image is refused in words, beside the place where it was given.
         await choose.SetInputFilesAsync(new FilePayload { Name = "photo.png", MimeType = "image/png", Buffer = "no picture at all"u8.ToArray() });
@@ -97,6 +96,7 @@ public sealed class ImageSearchTests(Stage stage)
         Assert.Equal(System.Net.HttpStatusCode.NotFound, answer.StatusCode);
 
         // Pasted, anywhere on the page.
+        await Expect(other.Page.Locator(".drop input[type=file]")).ToBeEnabledAsync();
         await other.Page.EvaluateAsync(
             """
             async data => {
