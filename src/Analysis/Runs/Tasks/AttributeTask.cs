@@ -59,7 +59,10 @@ public sealed class AttributeTask : IAnalysisTask
         Between("limit", wish.Limit ?? 1, 1, int.MaxValue);
         if (wish.Target == "concept")
         {
-            ConceptResolver.Validate(wish.Concept ?? throw new AnalysisException("No concept was named.", "Give a definition as the parameter concept, or attribute a class or a sample."));
+            wish = wish with
+            {
+                Concept = ConceptResolver.Normalise(wish.Concept ?? throw new AnalysisException("No concept was named.", "Give a definition as the parameter concept, or attribute a class or a sample.")),
+            };
         }
 
         if ((wish.Target == "class" && wish.Class is not >= 0) || (wish.Target == "sample" && wish.Sample is not >= 0))
@@ -67,6 +70,7 @@ public sealed class AttributeTask : IAnalysisTask
             throw new AnalysisException($"No {wish.Target} was named.", $"Give its number as the parameter {wish.Target}.");
         }
 
+        wish = wish with { Networks = wish.Networks ?? [] };
         if (wish.Networks.Count >= MostNetworks || wish.Networks.Any(string.IsNullOrWhiteSpace))
         {
             throw new AnalysisException($"{wish.Networks.Count} networks were named.", $"Give paths of at most {MostNetworks - 1} weights files.");

@@ -42,11 +42,8 @@ public sealed class BackpropagateTask : IAnalysisTask
             throw new AnalysisException($"The parameters of the task {Kind} cannot be read: {fault.Message}", $"Give an object with a concept, samples, and any of: {string.Join(", ", Known)}.");
         }
 
-        foreach (var concept in (IEnumerable<ConceptDefinition>)[request.Concept, .. request.Others])
-        {
-            ConceptResolver.Validate(concept ?? throw new AnalysisException("A concept is null.", "Leave it out, or say what it means."));
-        }
-
+        // JSON may hold null where the type does not.
+        request = request with { Concept = ConceptResolver.Normalise(request.Concept), Others = [.. (request.Others ?? []).Select(ConceptResolver.Normalise)], Samples = request.Samples ?? [] };
         Require(request.Samples.Count is >= 1 and <= MostSamples && request.Samples.All(s => s >= 0), "samples", $"Name 1 to {MostSamples} rows of the samples table.");
         Require(request.Others.Count <= MostOthers, "others", $"Name at most {MostOthers} concepts to compare with.");
         Require(request.Direction is "yes" or "no" or "flip", "direction", "Choose yes, no or flip.");

@@ -56,15 +56,10 @@ public sealed class LabelTask : IAnalysisTask
             throw new AnalysisException("No label source was chosen.", $"Choose among: {string.Join(", ", KnownSources)}.");
         }
 
-        var said = request.Sources.Contains("concepts") ? request.Concepts ?? [] : null;
+        var said = request.Sources.Contains("concepts") ? (request.Concepts ?? []).Select(ConceptResolver.Normalise).ToList() : null;
         if (said is { Count: 0 })
         {
             throw new AnalysisException("Labels shall be made of concepts that people defined, and none was given.", "Give them in concepts, or leave the source concepts out.");
-        }
-
-        foreach (var concept in said ?? [])
-        {
-            ConceptResolver.Validate(concept);
         }
 
         if (request.Units is not ("all" or "neurons" or "concepts"))

@@ -44,7 +44,7 @@ public sealed class RetrainTask : IAnalysisTask
             throw new AnalysisException("No concept was named.", "Give the parameter concept: a name, a source and what belongs to it.");
         }
 
-        ConceptResolver.Validate(concept);
+        request = request with { Concept = ConceptResolver.Normalise(concept), Sets = request.Sets ?? [], Shares = request.Shares ?? [], Layers = request.Layers ?? [] };
         if (request.Ranking is not ("attribution" or "probe"))
         {
             throw new AnalysisException($"Training images cannot be ranked by '{FileFault.Short(request.Ranking)}'.", "Choose attribution or probe.");
