@@ -30,6 +30,8 @@ public sealed class ImageSearchTests(Stage stage)
         // A wider share, the other sense, and back.
         await page.GetByLabel("Shows: strongest").SelectOptionAsync("25");
         await Expect(page).ToHaveURLAsync(new Regex("top=25"));
+        // The address comes first, the answer after it.
+        await Expect(page.Locator(".meaning")).ToContainTextAsync("at most 25%");
         await Expect(page.Locator(".one").First).ToBeVisibleAsync();
         var deep = page.Url;
         var found = await page.Locator("p.sentence").InnerTextAsync();
