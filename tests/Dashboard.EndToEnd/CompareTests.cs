@@ -116,5 +116,6 @@ public sealed class CompareTests(Stage stage)
         await detail.Locator(".pair-list a.title").First.ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex($"/analyses/{run.Id}/concepts/"));
         visitor.AssertNoFault();
+        site.AssertNoTensorLibrary();
     }
 }

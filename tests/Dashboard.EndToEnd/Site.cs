@@ -57,6 +57,17 @@ public sealed class Site : IAsyncDisposable
     /// <summary>Process of the site; SITE_PROCESS says it of a site that runs already; null where unknown.</summary>
     public int? ProcessId => _process?.Id ?? (int.TryParse(Environment.GetEnvironmentVariable("SITE_PROCESS"), CultureInfo.InvariantCulture, out var id) ? id : null);
 
+    /// <summary>The site's own process computes nothing with tensors, so that no native fault can end it: it never loads the library.</summary>
+    public void AssertNoTensorLibrary()
+    {
+        if (OperatingSystem.IsLinux() && ProcessId is { } id)
+        {
+            var maps = File.ReadAllText($"/proc/{id}/maps");
+            Assert.Contains("libSystem.Native", maps, StringComparison.Ordinal);
+            Assert.DoesNotContain("libtorch", maps, StringComparison.Ordinal);
+        }
+    }
+
     /// <summary>Starts it; in a folder that another one used, on the same port, it is that one again.</summary>
     public static async Task<Site> StartAsync(string? again = null, int port = 0, bool sample = true)
     {
