@@ -311,6 +311,7 @@ public sealed class FlowTests(Stage stage)
                 await hand.PressAsync(share);
                 var dialog = hand.Page.GetByRole(AriaRole.Dialog);
                 var ends = dialog.GetByRole(AriaRole.Button, new() { Name = "End link" });
+                await Expect(dialog.GetByRole(AriaRole.Button, new() { Name = "Make a link" })).ToBeVisibleAsync();
                 await Expect(dialog.Locator(".skeleton")).ToHaveCountAsync(0);
                 var links = await ends.CountAsync();
                 await hand.PressAsync(dialog.GetByRole(AriaRole.Button, new() { Name = "Make a link" }));

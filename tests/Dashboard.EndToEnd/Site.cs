@@ -142,6 +142,25 @@ public sealed class Site : IAsyncDisposable
         return (await answer.Content.ReadFromJsonAsync<ShareLink>(Json, TestContext.Current.CancellationToken))!;
     }
 
+    /// <summary>Brings a sample's own picture as an image of one's own; its hash once the network has looked at it.</summary>
+    public async Task<string> OwnImageAsync(string id, int sample)
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var bytes = await Http.GetByteArrayAsync($"/api/analyses/{id}/samples/{sample}/thumbnail?size=192", cancellation);
+        using var answer = await Http.PostAsync($"/api/analyses/{id}/images", new ByteArrayContent(bytes), cancellation);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(cancellation));
+        var own = (await answer.Content.ReadFromJsonAsync<OwnImage>(Json, cancellation))!;
+        var address = $"/api/analyses/{id}/images/{own.Hash}";
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        for (var tries = 0; (await GetAsync<OwnImageView>(address)).Sample is null; tries++)
+        {
+            Assert.True(tries < 900, $"{address} was not explained within a minute and a half:\n{Output}");
+            await pause.WaitForNextTickAsync(cancellation);
+        }
+
+        return own.Hash;
+    }
+
     /// <summary>A concept that people defined: one that there is, or a new one of these classes.</summary>
     public async Task<UserConcept> UserConceptAsync(string id, string name, params string[] classes)
     {

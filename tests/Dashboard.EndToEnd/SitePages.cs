@@ -23,6 +23,7 @@ public static class SitePages
         var names = sample.IsSample ? ["dotted ring", "dotted star"] : atlas.Classes.Take(2).Select(c => c.Name).ToArray();
         var own = await site.UserConceptAsync(sample.Id, "Anything with dots", names);
         var other = await site.SecondRunAsync();
+        var image = await site.OwnImageAsync(sample.Id, view.Strategies[0].Prototype);
         return
         [
             new("home", PageUrls.Home, ".row-item"),
@@ -46,6 +47,7 @@ public static class SitePages
             new("search images by concepts", $"{PageUrls.Search(sample.Id, with: concept)}&without={view.Concepts[^1].Id}&top=25", ".one .pic"),
             new("search images, more like one", PageUrls.Search(sample.Id, like: view.Strategies[0].Prototype), ".one .pic"),
             new("an image of one's own", PageUrls.OwnImage(sample.Id), ".drop input"),
+            new("an image of one's own, explained", PageUrls.OwnImage(sample.Id, image), ".own-grid .wall .pic"),
             new("outliers", PageUrls.Outliers(sample.Id), ".outlier-tile"),
             new("labels", PageUrls.Labels(sample.Id), ".task-panel button, table.units"),
             new("probes", PageUrls.Probes(sample.Id), "h1"),
