@@ -12,8 +12,7 @@ namespace Dashboard.Client.Realtime;
 public abstract class AnalysisPage<TView> : LiveComponent
     where TView : class, IAnalysisView
 {
-    // The address, and those that the browser was asked for and has not answered yet.
-    private readonly List<string> _addresses = [];
+    private AddressTrail? _trail;
     private string? _read;
     private int _reading;
 
@@ -34,6 +33,8 @@ public abstract class AnalysisPage<TView> : LiveComponent
 
     /// <summary>True once it is known that there is nothing at this address (yet).</summary>
     protected bool IsMissing { get; private set; }
+
+    private AddressTrail Trail => _trail ??= new AddressTrail(Navigation);
 
     /// <summary>What of the address decides on the view, besides the analysis; the rest of the address is selection.</summary>
     protected abstract string Key { get; }
@@ -100,30 +101,11 @@ public abstract class AnalysisPage<TView> : LiveComponent
         }
     }
 
-    /// <summary>
-    /// Changes the selection in the address without leaving the page; null removes a value. The address changes only when the
-    /// browser has answered: changes that follow each other faster build on the one before.
-    /// </summary>
-    protected void Select(params (string Name, object? Value)[] changes)
-    {
-        var latest = LatestAddress();
-        if (latest == Navigation.Uri)
-        {
-            _addresses.Clear();
-            _addresses.Add(latest);
-        }
-
-        _addresses.Add(Navigation.GetUriWithQueryParameters(latest, changes.ToDictionary(c => c.Name, c => c.Value)));
-        Navigation.NavigateTo(_addresses[^1], replace: true);
-    }
+    /// <summary>Changes the selection in the address without leaving the page; null removes a value.</summary>
+    protected void Select(params (string Name, object? Value)[] changes) =>
+        Trail.Go(Navigation.GetUriWithQueryParameters(Trail.Latest, changes.ToDictionary(c => c.Name, c => c.Value)));
 
     /// <summary>A value of the address that <see cref="Select"/> asked for last: what a switch of many has to begin from. Null for none.</summary>
     protected string? Selected(string name) =>
-        QueryHelpers.ParseQuery(new Uri(LatestAddress()).Query).TryGetValue(name, out var value) ? value.ToString() : null;
-
-    private string LatestAddress()
-    {
-        var at = _addresses.IndexOf(Navigation.Uri);
-        return at < 0 ? Navigation.Uri : _addresses[^1];
-    }
+        QueryHelpers.ParseQuery(new Uri(Trail.Latest).Query).TryGetValue(name, out var value) ? value.ToString() : null;
 }

@@ -91,4 +91,29 @@ public sealed class ComponentTests : BunitContext
     [InlineData("script.ts.pt", true)]
     [InlineData("net.json", false)]
     public void Only_files_that_can_hold_weights_are_offered(string name, bool expected) => Assert.Equal(expected, PathPicker.IsWeights(name));
+
+    [Fact]
+    public void An_address_that_answers_an_earlier_letter_does_not_write_over_what_was_typed_since()
+    {
+        List<string?> asked = [];
+        var box = Render<SearchBox>(p => p.Add(b => b.Label, "Search").Add(b => b.Placeholder, "Search").Add(b => b.ValueChanged, asked.Add));
+        string Shown() => box.Find("input").GetAttribute("value") ?? "";
+
+        box.Find("input").Input("s");
+        box.Find("input").Input("st");
+        box.Find("input").Input("str");
+        box.Render(p => p.Add(b => b.Value, "s"));
+        Assert.Equal("str", Shown());
+        box.Render(p => p.Add(b => b.Value, "str"));
+        Assert.Equal("str", Shown());
+        Assert.Equal(["s", "st", "str"], asked);
+
+        // A link, or the browser's back, leads elsewhere: its words are shown, and also one that was typed before.
+        box.Render(p => p.Add(b => b.Value, "st"));
+        Assert.Equal("st", Shown());
+        box.Find("input").Input("");
+        Assert.Null(asked[^1]);
+        box.Render(p => p.Add(b => b.Value, null));
+        Assert.Equal("", Shown());
+    }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.Realtime;
 using Dashboard.Client.State;
 using Dashboard.Client.Urls;
 using Microsoft.AspNetCore.Components;
@@ -15,6 +16,7 @@ public sealed partial class ComparePage : IDisposable
     private readonly CancellationTokenSource _lifetime = new();
     private CompareQuery _usual = new();
     private CompareQuery _query = new();
+    private AddressTrail _trail = default!;
     private IReadOnlyList<AnalysisSummary>? _analyses;
     private IReadOnlyList<TaskView> _earlier = [];
     private TaskView? _done;
@@ -49,6 +51,7 @@ public sealed partial class ComparePage : IDisposable
     /// <inheritdoc/>
     protected override async Task OnInitializedAsync()
     {
+        _trail = new AddressTrail(Navigation);
         Navigation.LocationChanged += OnLocationChanged;
         _now = Time.GetUtcNow();
         _usual = Usual(Methods.Catalogue);
@@ -76,11 +79,10 @@ public sealed partial class ComparePage : IDisposable
         };
     }
 
-    private void Read()
-    {
-        var query = QueryHelpers.ParseQuery(new Uri(Navigation.Uri).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString());
-        _query = CompareQuery.FromQuery(query, _usual);
-    }
+    private void Read() => _query = At(Navigation.Uri);
+
+    private CompareQuery At(string address) =>
+        CompareQuery.FromQuery(QueryHelpers.ParseQuery(new Uri(address).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString()), _usual);
 
     private void OnLocationChanged(object? sender, LocationChangedEventArgs e) => _ = InvokeAsync(async () =>
     {
@@ -129,9 +131,9 @@ public sealed partial class ComparePage : IDisposable
     }
 
     private void ToggleRun(string id) =>
-        Go(_query with { Tab = "runs", Runs = _query.Runs.Contains(id) ? [.. _query.Runs.Where(r => r != id)] : [.. _query.Runs, id] });
+        Go(q => q with { Tab = "runs", Runs = q.Runs.Contains(id) ? [.. q.Runs.Where(r => r != id)] : [.. q.Runs, id] });
 
-    private void Go(CompareQuery query) => Navigation.NavigateTo(Address(query), replace: true);
+    private void Go(Func<CompareQuery, CompareQuery> change) => _trail.Go(Navigation.ToAbsoluteUri(Address(change(At(_trail.Latest)))).ToString());
 
     private string Address(CompareQuery query) => Navigation.GetUriWithQueryParameters(PageUrls.Compare(), query.ToQuery(_usual with { Analysis = "" }));
 

@@ -45,9 +45,9 @@ public sealed partial class RunPair : IDisposable
     [Parameter, EditorRequired]
     public PairQuery Query { get; set; } = new();
 
-    /// <summary>Asks for another address.</summary>
+    /// <summary>Asks for a change of what is shown; it is made to what was asked for last.</summary>
     [Parameter]
-    public EventCallback<PairQuery> Changed { get; set; }
+    public EventCallback<Func<PairQuery, PairQuery>> Changed { get; set; }
 
     /// <summary>Asks for the two the other way round.</summary>
     [Parameter]
@@ -133,13 +133,13 @@ public sealed partial class RunPair : IDisposable
     private static string Only(IReadOnlyList<string> names, string analysis) =>
         $"Only in “{analysis}”: {string.Join(", ", names.Take(8))}{(names.Count > 8 ? $" and {Format.Count(names.Count - 8, "more class", "more classes")}" : "")}.";
 
-    private Task SortAsync(string sort) => GoAsync(Query with { Sort = sort, Reverse = Query.Sort == sort && !Query.Reverse });
+    private Task SortAsync(string sort) => GoAsync(q => q with { Sort = sort, Reverse = q.Sort == sort && !q.Reverse });
 
     private async Task ChooseAsync(string name)
     {
         _chosen = true;
-        await GoAsync(Query with { Class = name });
+        await GoAsync(q => q with { Class = name });
     }
 
-    private Task GoAsync(PairQuery query) => Changed.InvokeAsync(query);
+    private Task GoAsync(Func<PairQuery, PairQuery> change) => Changed.InvokeAsync(change);
 }

@@ -1,0 +1,39 @@
+using Microsoft.AspNetCore.Components;
+
+namespace Dashboard.Client.Realtime;
+
+/// <summary>
+/// The address of a page whose state it holds. It changes only when the browser has answered; changes that follow each other
+/// faster have to build on the one asked for last, not on the one that is shown.
+/// </summary>
+/// <param name="navigation">Addresses.</param>
+public sealed class AddressTrail(NavigationManager navigation)
+{
+    // The address, and those that the browser was asked for and has not answered yet.
+    private readonly List<string> _addresses = [];
+
+    /// <summary>The address asked for last; the present one where nothing is pending.</summary>
+    public string Latest
+    {
+        get
+        {
+            var at = _addresses.IndexOf(navigation.Uri);
+            return at < 0 ? navigation.Uri : _addresses[^1];
+        }
+    }
+
+    /// <summary>Goes to an address of the same page without leaving a step to go back to.</summary>
+    /// <param name="address">Absolute.</param>
+    public void Go(string address)
+    {
+        var latest = Latest;
+        if (latest == navigation.Uri)
+        {
+            _addresses.Clear();
+            _addresses.Add(latest);
+        }
+
+        _addresses.Add(address);
+        navigation.NavigateTo(address, replace: true);
+    }
+}
