@@ -114,11 +114,11 @@ public sealed class ConceptRow
     [JsonPropertyName("stability"), JsonPropertyOrder(10)]
     public double? Stability { get; set; }
 
-    /// <summary>Label formula; empty while there is none.</summary>
+    /// <summary>Label: the formula found last for it (METHODS 5); empty where none was found, or only one that may be chance.</summary>
     [JsonPropertyName("label"), JsonPropertyOrder(11)]
     public string Label { get; set; } = "";
 
-    /// <summary>AUC of the label.</summary>
+    /// <summary>AUC of the label on images that its search did not see.</summary>
     [JsonPropertyName("labelAuc"), JsonPropertyOrder(12)]
     public double? LabelAuc { get; set; }
 }
@@ -161,6 +161,9 @@ public sealed class ExemplarRow
 /// </summary>
 public static class ResultTables
 {
+    /// <summary>Name of the table of concepts.</summary>
+    public const string Concepts = "concepts";
+
     private const int RowsInGroup = 65536;
 
     /// <summary>Writes a table as <c>name.parquet</c> or <c>name.csv</c>: under a temporary name, then renamed.</summary>
@@ -186,6 +189,11 @@ public static class ResultTables
         var other = Path.Combine(folder, $"{name}.{(format == "csv" ? "parquet" : "csv")}");
         File.Delete(other);
     }
+
+    /// <summary>The format in which a table lies in a folder.</summary>
+    /// <returns><c>csv</c> where only that is there, else <c>parquet</c>.</returns>
+    public static string Format(string folder, string name) =>
+        !File.Exists(Path.Combine(folder, name + ".parquet")) && File.Exists(Path.Combine(folder, name + ".csv")) ? "csv" : "parquet";
 
     /// <summary>Reads a table, Parquet or CSV, whichever is there.</summary>
     /// <typeparam name="T">Row type.</typeparam>

@@ -93,6 +93,23 @@ public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
         Assert.Equal(File.ReadAllBytes(Path.Combine(folder["a"], "result.json")), File.ReadAllBytes(Path.Combine(folder["b"], "result.json")));
     }
 
+    [Fact]
+    public void TheTableOfConceptsHasTheLabelsFoundLast()
+    {
+        using var folder = new TemporaryFolder();
+        var report = Label(folder["a"], """{"units":"concepts","length":2}""");
+        var rows = ResultTables.Read<ConceptRow>(run.Result, ResultTables.Concepts);
+        var expected = report.Units.ToDictionary(u => u.Concept!.Value, u => u.Significant ? (u.Label!, u.HeldOutAuc) : ("", null));
+        Assert.Equal(expected.Count, rows.Count);
+        Assert.Contains(rows, r => r is { Label.Length: > 0, LabelAuc: > 0.5 });
+        Assert.All(rows, r => Assert.Equal(expected[r.Id], (r.Label, r.LabelAuc)));
+        Assert.All(rows, r => Assert.True(r.Importance != 0 || r.Prevalence != 0));
+
+        // Labels of neurons alone say nothing about concepts.
+        Label(folder["b"], """{"units":"neurons","length":1}""");
+        Assert.Equal(rows.Select(r => r.Label), ResultTables.Read<ConceptRow>(run.Result, ResultTables.Concepts).Select(r => r.Label));
+    }
+
     [Theory]
     [InlineData("""{"sources":["unknown"]}""")]
     [InlineData("""{"sources":[]}""")]

@@ -55,7 +55,7 @@ internal static class ResultStage
             request.Threads,
             () => ResultTables.Write(folder, "samples", request.Tables, inputs.Samples),
             () => WriteShared(atlases, concepts.Select((c, i) => (c.Concept.Id, shared[i])).ToDictionary(c => c.Id, c => c.Item2), folder),
-            () => ResultTables.Write(folder, "concepts", request.Tables, concepts.Select((c, i) => new ConceptRow
+            () => ResultTables.Write(folder, ResultTables.Concepts, request.Tables, concepts.Select((c, i) => new ConceptRow
             {
                 Id = c.Concept.Id,
                 Class = c.Atlas.Name,

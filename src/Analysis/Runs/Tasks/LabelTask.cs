@@ -117,6 +117,11 @@ public sealed class LabelTask : IAnalysisTask
             entries[q] = entries[q] with { Log10Corrected = found[q].Log10Corrected, Significant = found[q].Significant };
         }
 
+        if (request.Units != "neurons")
+        {
+            WriteIntoTable(context.ResultFolder, entries, notes);
+        }
+
         var report = new LabelReport
         {
             Request = request with { AttributesText = null, HierarchyText = null },
@@ -128,6 +133,27 @@ public sealed class LabelTask : IAnalysisTask
             Notes = notes,
         };
         AtomicFile.WriteText(Path.Combine(folder, TaskRunner.ResultFile), JsonSerializer.Serialize(report, AnalysisJson.Line));
+    }
+
+    /// <summary>Whoever reads the result folder finds the labels in the table of concepts: those found last, and none that may be chance.</summary>
+    private static void WriteIntoTable(string folder, LabelEntry[] entries, List<string> notes)
+    {
+        try
+        {
+            var found = entries.Where(e => e is { Significant: true, Concept: not null }).ToDictionary(e => e.Concept!.Value);
+            var rows = ResultTables.Read<ConceptRow>(folder, ResultTables.Concepts);
+            foreach (var row in rows)
+            {
+                var label = found.GetValueOrDefault(row.Id);
+                (row.Label, row.LabelAuc) = (label?.Label ?? "", label?.HeldOutAuc);
+            }
+
+            ResultTables.Write(folder, ResultTables.Concepts, ResultTables.Format(folder, ResultTables.Concepts), rows);
+        }
+        catch (Exception fault) when (fault is AnalysisException or IOException or UnauthorizedAccessException)
+        {
+            notes.Add($"The labels were not written into the table of concepts: {fault.Message}");
+        }
     }
 
     private static LabelSearchOptions Search(LabelRequest request) => new()
