@@ -21,8 +21,6 @@ export function create(root, target, options) {
   return {
     update: o => plot.update(o),
     clear: () => plot.select(null, false),
-    lasso: on => plot.setLasso(on),
-    reset: () => plot.fit(),
     reload: () => plot.load(true),
     dispose: () => plot.dispose(),
   };
@@ -59,7 +57,10 @@ class Plot {
     this.live.setAttribute('aria-live', 'polite');
     this.wait = document.createElement('div');
     this.wait.className = 'cloud-wait';
-    root.append(this.surface, this.overlay, this.tip, this.live, this.wait);
+    this.note = document.createElement('div');
+    this.note.className = 'cloud-note';
+    this.note.hidden = true;
+    root.append(this.surface, this.overlay, this.tip, this.live, this.wait, this.note);
     this.brush = this.overlay.getContext('2d');
     this.gl = this.surface.getContext('webgl2', { antialias: false, premultipliedAlpha: true, powerPreference: 'low-power' });
     root.dataset.renderer = this.gl ? 'webgl2' : 'canvas';
@@ -73,6 +74,7 @@ class Plot {
     this.focus = -1;
     this.picked = null;
     this.path = null;
+    this.told = [];
     this.frame = 0;
     this.generation = 0;
     if (this.gl) this.prepare();
@@ -88,6 +90,10 @@ class Plot {
     on('dblclick', () => this.fit());
     on('keydown', e => this.key(e));
     on('blur', () => { this.focus = -1; this.hideTip(); this.redraw(); });
+    // The buttons above the plot work here: where the server answers late, what is drawn next must be a lasso all the same.
+    const button = (name, press) => root.parentElement.querySelector(`[data-plot=${name}]`)?.addEventListener('click', press, { signal: this.stop.signal });
+    button('lasso', e => { this.setLasso(!this.lassoOn); e.currentTarget.setAttribute('aria-pressed', String(this.lassoOn)); });
+    button('reset', () => this.fit());
     addEventListener('atlas-theme', () => { this.paint(); this.redraw(); }, { signal: this.stop.signal });
     this.surface.addEventListener('webglcontextlost', e => e.preventDefault(), { signal: this.stop.signal });
     this.surface.addEventListener('webglcontextrestored', () => { this.prepare(); this.upload(); this.paint(); this.redraw(); }, { signal: this.stop.signal });
@@ -108,9 +114,11 @@ class Plot {
     const moved = this.options?.url !== options.url;
     this.options = options;
     if (moved) { this.load(); return; }
-    // Back and forward in the browser's history: the address names another lasso than the one that is drawn.
-    const lasso = options.lasso ?? null;
-    if (this.points?.n && lasso !== this.outlined) { this.select(lasso && this.inside(lasso), true, lasso); return; }
+    // Back and forward in the browser's history: the address names another lasso than the one that is drawn. Not so where it is
+    // the answer to one that was drawn here: it may come when the next is drawn already.
+    const lasso = options.lasso ?? null, answered = this.told.indexOf(lasso);
+    this.told.splice(0, answered < 0 ? this.told.length : answered + 1);
+    if (this.points?.n && answered < 0 && lasso !== this.outlined) { this.select(lasso && this.inside(lasso), true, lasso); this.told = []; return; }
     this.paint();
     this.redraw();
   }
@@ -119,6 +127,8 @@ class Plot {
     const mine = ++this.generation;
     this.points = null;
     this.picked = this.outlined = this.gathered = null;
+    this.told = [];
+    this.note.hidden = true;
     this.hover = this.focus = -1;
     this.hideTip();
     this.images.clear();
@@ -140,7 +150,7 @@ class Plot {
       this.paint();
       this.fit();
       this.root.dataset.count = String(points.n);
-      if (this.options.lasso && points.n) this.select(this.inside(this.options.lasso), true, this.options.lasso);
+      if (this.options.lasso && points.n) { this.select(this.inside(this.options.lasso), true, this.options.lasso); this.told = []; }
       this.target.invokeMethodAsync('Failed', null).catch(() => { });
     } catch (error) {
       if (mine !== this.generation) return;
@@ -514,6 +524,7 @@ class Plot {
     this.pointers.set(e.pointerId, { x, y, x0: x, y0: y });
     this.root.setPointerCapture?.(e.pointerId);
     this.dragged = false;
+    this.note.hidden = true;
     this.path = (e.shiftKey || this.lassoOn) && this.pointers.size === 1 ? [[x, y]] : null;
   }
 
@@ -532,7 +543,12 @@ class Plot {
       if (before > 0) this.zoomAt((a.x + b.x) / 2, (a.y + b.y) / 2, after / before);
       return;
     }
-    if (this.path) { this.path.push([x, y]); this.redraw(); }
+    if (this.path) {
+      // Of a quick hand, or on a busy machine, several places come as one event.
+      const all = e.getCoalescedEvents?.() ?? [];
+      for (const one of all.length ? all : [e]) this.path.push(this.at(one));
+      this.redraw();
+    }
     else if (this.dragged) {
       this.view.x -= (x - held.x) / this.view.zoom;
       this.view.y += (y - held.y) / this.view.zoom;
@@ -549,7 +565,7 @@ class Plot {
     if (!held) return;
     const path = this.path;
     this.path = null;
-    if (path && path.length > 3) {
+    if (path && this.dragged && path.length > 2) {
       const outline = this.outline(path);
       this.select(this.inside(outline), true, outline);
     }
@@ -617,10 +633,14 @@ class Plot {
     if (found?.length) { this.picked = new Uint8Array(this.points.n); for (const i of found) this.picked[i] = 1; }
     this.paint();
     this.redraw();
-    this.live.textContent = found?.length ? `${found.length} ${this.options.noun ?? 'images'} selected` : 'Nothing selected';
+    const noun = this.options.noun ?? 'images';
+    this.note.textContent = `None of the ${noun} lies inside the line. Draw it around some points.`;
+    this.note.hidden = !found || found.length > 0;
+    this.live.textContent = found?.length ? `${found.length} ${noun} selected` : found ? this.note.textContent : 'Nothing selected';
     if (!tell) return;
     const rows = found?.length ? Int32Array.from(found, i => this.points.sample[i]).sort() : null;
-    this.target.invokeMethodAsync('Selected', rows ? DotNet.createJSStreamReference(new Uint8Array(rows.buffer)) : null, rows ? outline ?? null : null).catch(() => { });
+    this.told.push(this.outlined);
+    this.target.invokeMethodAsync('Selected', rows ? DotNet.createJSStreamReference(new Uint8Array(rows.buffer)) : null, this.outlined).catch(() => { });
   }
 
   open(i) { this.target.invokeMethodAsync('Open', this.points.sample[i]).catch(() => { }); }

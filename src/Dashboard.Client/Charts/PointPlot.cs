@@ -25,9 +25,6 @@ public abstract class PointPlot : ComponentBase, IAsyncDisposable
     /// <summary>Why the points could not be read; null where they could.</summary>
     protected string? Failure { get; private set; }
 
-    /// <summary>True while dragging draws a lasso.</summary>
-    protected bool LassoOn { get; private set; }
-
     /// <summary>What the browser draws.</summary>
     protected abstract object Options { get; }
 
@@ -144,16 +141,6 @@ public abstract class PointPlot : ComponentBase, IAsyncDisposable
     /// <summary>An address with a place for the number of a point, which the browser fills in.</summary>
     protected static string Template(Func<int, string> address) =>
         address(int.MaxValue).Replace(FormattableString.Invariant($"{int.MaxValue}"), "{sample}", StringComparison.Ordinal);
-
-    /// <summary>Switches drawing a lasso on or off.</summary>
-    protected Task ToggleLassoAsync()
-    {
-        LassoOn = !LassoOn;
-        return CallAsync("lasso", LassoOn);
-    }
-
-    /// <summary>Shows everything.</summary>
-    protected Task ResetAsync() => CallAsync("reset");
 
     /// <summary>Reads the points again.</summary>
     protected Task ReloadAsync()

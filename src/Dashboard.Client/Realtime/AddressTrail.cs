@@ -22,11 +22,16 @@ public sealed class AddressTrail(NavigationManager navigation)
         }
     }
 
-    /// <summary>Goes to an address of the same page without leaving a step to go back to.</summary>
+    /// <summary>Goes to an address of the same page without leaving a step to go back to; nothing happens where it was asked for last.</summary>
     /// <param name="address">Absolute.</param>
     public void Go(string address)
     {
         var latest = Latest;
+        if (address == latest)
+        {
+            return;
+        }
+
         if (latest == navigation.Uri)
         {
             _addresses.Clear();

@@ -76,11 +76,7 @@ public sealed partial class ConceptMap
     protected override async Task SelectAsync(IReadOnlyList<int> points, string? outline)
     {
         _selected = points;
-        if (Lasso != outline)
-        {
-            await Changed.InvokeAsync([("lasso", outline)]);
-        }
-
+        await Changed.InvokeAsync([("lasso", outline)]);
         StateHasChanged();
         if (_rows is not null)
         {

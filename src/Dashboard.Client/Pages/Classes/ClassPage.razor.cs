@@ -162,10 +162,7 @@ public sealed partial class ClassPage
     {
         _lasso = selection.Rows;
         _lassoNumber++;
-        if (Lasso != selection.Outline)
-        {
-            Select(("lasso", selection.Outline));
-        }
+        Select(("lasso", selection.Outline));
     }
 
     private async Task ClearAsync()
