@@ -57,6 +57,16 @@ public sealed class ReportTests
                 Assert.DoesNotContain("feldspar", strategy.Summary);
                 Assert.DoesNotContain("marble", strategy.Summary);
             });
+            var strategy = await GetAsync<StrategyView>(site, $"/api/analyses/{id}/classes/1/strategies/0");
+            Assert.Equal([-1, 1, 2, 1, 4], ListedConcepts.StandIns(strategy));
+            Assert.Equal(ListedConcepts.StandIns(view), ListedConcepts.StandIns(strategy));
+            Assert.Equal([Of(1), Of(2), Of(4)], ListedConcepts.Of(strategy).Select(entry => entry.Concept.Id));
+            var merged = ListedConcepts.Of(strategy)[0];
+            Assert.Equal(strategy.Concepts[1].Share + strategy.Concepts[3].Share, merged.Share, 9);
+            Assert.Equal(joint.Importance, merged.Concept.Share, 12);
+            // Together they vary at most as much as both in step, and at least as much as the one without the other.
+            Assert.InRange(merged.Spread, Math.Abs(strategy.Concepts[1].Spread - strategy.Concepts[3].Spread), strategy.Concepts[1].Spread + strategy.Concepts[3].Spread);
+            Assert.NotEqual(strategy.Concepts[1].Spread, merged.Spread);
 
             var link = await site.Http.PostAsJsonAsync($"/api/analyses/{id}/shares", new { @class = 1 }, Stop);
             link.EnsureSuccessStatusCode();

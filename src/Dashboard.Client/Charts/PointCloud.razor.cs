@@ -39,6 +39,10 @@ public sealed partial class PointCloud
     [Parameter]
     public IReadOnlyList<string> Concepts { get; set; } = [];
 
+    /// <summary>The concept that stands for each in lists, by rank; −1 for one that was put away, whose points are grey.</summary>
+    [Parameter]
+    public IReadOnlyList<int> StandIns { get; set; } = [];
+
     /// <summary>Strategies by index: what they are called, and the sample that stands for them.</summary>
     [Parameter]
     public IReadOnlyList<(string Name, int Prototype)> Strategies { get; set; } = [];
@@ -73,7 +77,8 @@ public sealed partial class PointCloud
             .Append((ConceptPalette.Grey, "none", "Images in no strategy")),
         "correct" => [("#0f7ac2", "predicted as labelled", ""), ("#d55e00", "predicted as something else", ""), (ConceptPalette.Grey, "no label", "")],
         "outlier" => [("var(--scale-low)", "ordinary", "Outlier score near 0"), ("var(--scale-middle)", "unusual", "Outlier score near 0.5"), ("var(--scale-high)", "most unusual", "Outlier score near 1")],
-        _ => Concepts.Take(ConceptPalette.Colours.Count).Select((name, i) => (ConceptPalette.ForRank(i), name, name))
+        _ => Concepts.Take(ConceptPalette.Colours.Count).Select((name, i) => (Rank: i, Name: name)).Where(c => c.Rank >= StandIns.Count || StandIns[c.Rank] == c.Rank)
+            .Select(c => (ConceptPalette.ForRank(c.Rank), c.Name, c.Name))
             .Append((ConceptPalette.Grey, "others", "Concepts that are strongest for few images, and images without a strong one")),
     };
 
@@ -88,6 +93,7 @@ public sealed partial class PointCloud
         strategyColours = ConceptPalette.StrategyColours,
         grey = ConceptPalette.Grey,
         concepts = Concepts,
+        standIns = StandIns,
         strategies = Strategies.Select((_, i) => ConceptPalette.StrategyLetter(i)).ToArray(),
         anchors = Strategies.Select(s => s.Prototype).ToArray(),
         kinds = Names.Kinds.Select(Names.Kind).Prepend("").ToArray(),
@@ -97,7 +103,7 @@ public sealed partial class PointCloud
     };
 
     /// <inheritdoc/>
-    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{Lasso}/{string.Join('|', Concepts)}/{Strategies.Count}");
+    protected override string Signature => FormattableString.Invariant($"{AnalysisId}/{ClassIndex}/{Mode}/{Strategy}/{Concept}/{Lasso}/{string.Join('|', Concepts)}/{string.Join('|', StandIns)}/{Strategies.Count}");
 
     /// <inheritdoc/>
     protected override string AddressOf(int point) => PageUrls.Sample(AnalysisId, point);

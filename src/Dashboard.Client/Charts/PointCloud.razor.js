@@ -288,8 +288,11 @@ class Plot {
     if (o.mode === 'group') return o.groupColours[p.flags[i]] ?? o.grey;
     if (o.mode === 'importance') return scale(Math.sqrt(Math.max(0, p.score[i]) / .5), o.grey);
     if (o.mode === 'shared') return p.concept[i] >= 0 ? o.groupColours[0] : o.grey;
-    return p.concept[i] >= 0 ? o.conceptColours[p.concept[i]] ?? o.grey : o.grey;
+    return o.conceptColours[this.conceptOf(i)] ?? o.grey;
   }
+
+  // The strongest concept as lists have it: the one that stands for it, −1 where it was put away.
+  conceptOf(i) { const c = this.points.concept[i]; return c < 0 ? -1 : this.options.standIns?.[c] ?? c; }
 
   paint() {
     if (!this.points || !this.options) return;
@@ -302,7 +305,7 @@ class Plot {
       const text = this.colourOf(i);
       let rgb = cache.get(text);
       if (!rgb) cache.set(text, rgb = hex(text));
-      const out = (this.picked && !this.picked[i]) || (o.strategy != null && p.strategy[i] !== o.strategy) || (o.concept != null && p.concept[i] !== o.concept) || (o.group != null && p.flags[i] !== o.group);
+      const out = (this.picked && !this.picked[i]) || (o.strategy != null && p.strategy[i] !== o.strategy) || (o.concept != null && p.concept[i] !== o.concept && this.conceptOf(i) !== o.concept) || (o.group != null && p.flags[i] !== o.group);
       const loud = (o.mode === 'correct' && (p.flags[i] & 3) === 1) || (o.mode === 'outlier' && p.score[i] > .5);
       const c = this.colours, k = 4 * i;
       c[k] = rgb[0]; c[k + 1] = rgb[1]; c[k + 2] = rgb[2]; c[k + 3] = out ? 36 : text === o.grey ? 150 : 224;
@@ -482,7 +485,8 @@ class Plot {
   describe(i) {
     const p = this.points, o = this.options, parts = [];
     if (o.detail) return this.details.get(p.sample[i]) ?? `concept of ${o.groups?.[p.flags[i]] ? 'the group ' + o.groups[p.flags[i]] : 'a class'}`;
-    if (p.concept[i] >= 0) parts.push(`mostly ${o.concepts[p.concept[i]] ?? 'c' + p.concept[i]}`);
+    const c = this.conceptOf(i);
+    if (c >= 0) parts.push(`mostly ${o.concepts[c] ?? 'c' + c}`);
     if (p.strategy[i] >= 0) parts.push(`strategy ${o.strategies[p.strategy[i]] ?? p.strategy[i] + 1}`);
     if (p.flags[i] & 1) parts.push(p.flags[i] & 2 ? 'predicted right' : 'predicted wrong');
     const kind = o.kinds?.[(p.flags[i] >> 2) & 7];

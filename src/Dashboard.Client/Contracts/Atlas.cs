@@ -217,7 +217,16 @@ public sealed record StrategyCard(int Index, int Size, double? Accuracy, int Pro
 /// <param name="Concept">The concept; its share is that of the whole class.</param>
 /// <param name="Share">Mean share of the strategy's score, signed; absolute values add up to 1 over the concepts.</param>
 /// <param name="Spread">Standard deviation of that share over the strategy's images.</param>
-public sealed record StrategyConcept(ConceptTile Concept, double Share, double Spread);
+/// <param name="Hidden">A person has put it away: it is left out of lists, and counts in every number as before.</param>
+/// <param name="Into">The concept of its class that a person holds to be the same; null where none.</param>
+/// <param name="Merged">What it does together with the concepts listed under it; null where there are none.</param>
+public sealed record StrategyConcept(ConceptTile Concept, double Share, double Spread, bool Hidden = false, int? Into = null, MergedStrategyShare? Merged = null);
+
+/// <summary>What concepts that a person holds to be one do together in a strategy.</summary>
+/// <param name="Share">Mean share of the strategy's score of all of them, signed.</param>
+/// <param name="Spread">Standard deviation of their common share over the strategy's images.</param>
+/// <param name="Usual">Their share of the score of the whole class.</param>
+public sealed record MergedStrategyShare(double Share, double Spread, double Usual);
 
 /// <summary>An image that another strategy would almost have taken.</summary>
 /// <param name="Sample">The image.</param>

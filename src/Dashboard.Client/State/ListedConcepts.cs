@@ -13,6 +13,55 @@ public static class ListedConcepts
         return listed.Exists(concept => concept.Merged is not null) ? [.. listed.OrderByDescending(Share)] : listed;
     }
 
+    /// <summary>What the concepts of a strategy's class that stand for themselves do in it, each with those listed under it, in the order of the concepts.</summary>
+    public static IReadOnlyList<StrategyConcept> Of(StrategyView view) =>
+    [
+        .. view.Concepts.Where(concept => concept is { Hidden: false, Into: null }).Select(concept => concept.Merged is not { } merged
+            ? concept
+            : concept with { Share = merged.Share, Spread = merged.Spread, Concept = concept.Concept with { Share = merged.Usual } }),
+    ];
+
+    /// <summary>For each concept of a class the place of the one that stands for it in lists: its own where it is listed, −1 where it was put away.</summary>
+    public static IReadOnlyList<int> StandIns(ClassView view) => StandIns([.. view.Concepts.Select(concept => (concept.Id, concept.Hidden, concept.Into))]);
+
+    /// <inheritdoc cref="StandIns(ClassView)"/>
+    public static IReadOnlyList<int> StandIns(StrategyView view) => StandIns([.. view.Concepts.Select(concept => (concept.Concept.Id, concept.Hidden, concept.Into))]);
+
+    /// <inheritdoc cref="StandIns(ClassView)"/>
+    public static IReadOnlyList<int> StandIns(IReadOnlyList<(int Id, bool Hidden, int? Into)> concepts)
+    {
+        var places = new int[concepts.Count];
+        for (var place = 0; place < places.Length; place++)
+        {
+            var into = concepts[place].Into is not { } other ? place : Enumerable.Range(0, places.Length).FirstOrDefault(at => concepts[at].Id == other, place);
+            places[place] = concepts[place].Hidden || concepts[into].Hidden ? -1 : into;
+        }
+
+        return places;
+    }
+
+    /// <summary>A mixture of concepts as they are listed: each share with those of the concepts listed under it, and, after the last, what was put away, as a sum of absolute shares.</summary>
+    /// <param name="profile">Mean share of each concept.</param>
+    /// <param name="standIns">As <see cref="StandIns(ClassView)"/>; a concept beyond its end stands for itself.</param>
+    public static IReadOnlyList<double> Mixture(IReadOnlyList<double> profile, IReadOnlyList<int> standIns)
+    {
+        var shares = new double[profile.Count + 1];
+        for (var place = 0; place < profile.Count; place++)
+        {
+            var at = place < standIns.Count ? standIns[place] : place;
+            if (at >= 0 && at < profile.Count)
+            {
+                shares[at] += profile[place];
+            }
+            else
+            {
+                shares[^1] += Math.Abs(profile[place]);
+            }
+        }
+
+        return shares;
+    }
+
     /// <summary>Share of the score that a listed concept carries, with those listed under it.</summary>
     public static double Share(ConceptCard concept) => concept.Merged?.Importance ?? concept.Importance;
 

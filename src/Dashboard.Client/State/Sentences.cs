@@ -166,7 +166,7 @@ public static class Sentences
             ? $"All {Format.Count(strategy.Size, "image")} of “{view.ClassName}” are recognised alike"
             : $"{Format.Count(strategy.Size)} of the {Format.Count(view.ClassImages, "image")} of “{view.ClassName}”{share} {(strategy.Size == 1 ? "is" : "are")} recognised in this way";
         var sentences = new List<string>(3) { $"{many}: {strategy.Summary}." };
-        var apart = view.Strategies.Count > 1 ? view.Concepts.MaxBy(c => Math.Abs(c.Share - c.Concept.Share)) : null;
+        var apart = view.Strategies.Count > 1 ? ListedConcepts.Of(view).MaxBy(c => Math.Abs(c.Share - c.Concept.Share)) : null;
         if (apart is not null && Math.Abs(apart.Share - apart.Concept.Share) >= 0.1)
         {
             sentences.Add($"What sets it apart: {(apart.Share > apart.Concept.Share ? "more" : "less")} {apart.Concept.Name} ({Format.Percent(apart.Share)} of the score, {Format.Percent(apart.Concept.Share)} over the whole class).");

@@ -29,7 +29,8 @@ internal sealed partial class AtlasService
 
         var names = await ConceptNamesAsync(database, key, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
-        var cards = await StrategiesAsync(database, key, atlas, names, await PutAwayAsync(database, key, cancellation), cancellation);
+        var put = await PutAwayAsync(database, key, cancellation);
+        var cards = await StrategiesAsync(database, key, atlas, names, put, cancellation);
         var outputs = Outputs(analysis);
         int[] members = [.. Enumerable.Range(0, data.Sample.Length).Where(position => data.Strategy[position] == strategy)];
         var rows = members.Select(position => data.Sample[position]).ToHashSet();
@@ -50,7 +51,7 @@ internal sealed partial class AtlasService
             ClassAccuracy = row.Accuracy,
             Strategy = cards.First(card => card.Index == strategy),
             Strategies = cards,
-            Concepts = Mixture(atlas, data, members, names),
+            Concepts = Mixture(atlas, data, members, names, put),
             Typical = [.. typical.Where(tiles.ContainsKey).Select(sample => tiles[sample])],
             Borderline =
             [
@@ -72,31 +73,38 @@ internal sealed partial class AtlasService
 
     /// <summary>
     /// Mean and population standard deviation of each concept's contribution over the strategy's images, as shares of the sum
-    /// of the absolute means: the way in which shares of a whole class are made.
+    /// of the absolute means: the way in which shares of a whole class are made. Those that people hold to be one also together.
     /// </summary>
-    private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, Dictionary<int, string> names)
+    private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, Dictionary<int, string> names, Dictionary<int, AnnotationEntity> put)
     {
         var width = data.Concepts + 1;
-        var moments = atlas.Concepts.Select(concept =>
+        (double Mean, double Spread) Moments(params int[] ranks)
         {
-            var values = Array.ConvertAll(members, position => (double)data.Contributions[(position * width) + concept.Rank]);
+            var values = Array.ConvertAll(members, position => ranks.Sum(rank => (double)data.Contributions[(position * width) + rank]));
             var mean = values.Length > 0 ? values.Average() : 0;
-            return (Concept: concept, Mean: mean, Spread: values.Length > 0 ? Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) : 0);
-        }).ToList();
-        var sum = moments.Sum(entry => Math.Abs(entry.Mean));
-        var scale = sum > 0 ? sum : 1;
-        return [.. moments.Select(entry => new StrategyConcept(Tile(entry.Concept, names), entry.Mean / scale, entry.Spread / scale))];
-    }
-
-    private static double[] Together(IReadOnlyList<double> profile, int[] standsFor)
-    {
-        var together = new double[profile.Count];
-        for (var place = 0; place < profile.Count; place++)
-        {
-            together[place < standsFor.Length ? standsFor[place] : place] += profile[place];
+            return (mean, values.Length > 0 ? Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) : 0);
         }
 
-        return together;
+        var alone = atlas.Concepts.Select(concept => Moments(concept.Rank)).ToList();
+        var sum = alone.Sum(moments => Math.Abs(moments.Mean));
+        var scale = sum > 0 ? sum : 1;
+        var under = atlas.Concepts.Where(concept => put.GetValueOrDefault(concept.Id)?.ListedUnder() is not null).ToLookup(concept => put[concept.Id].ListedUnder()!.Value);
+        return
+        [
+            .. atlas.Concepts.Select((concept, place) =>
+            {
+                var annotation = put.GetValueOrDefault(concept.Id);
+                MergedStrategyShare? merged = null;
+                if (under[concept.Id].ToList() is { Count: > 0 } others)
+                {
+                    var (mean, spread) = Moments([concept.Rank, .. others.Select(other => other.Rank)]);
+                    merged = new(mean / scale, spread / scale, concept.Importance + others.Sum(other => other.Importance));
+                }
+
+                return new StrategyConcept(
+                    Tile(concept, names), alone[place].Mean / scale, alone[place].Spread / scale, annotation?.Verdict == AnnotationEntity.Hidden, annotation?.ListedUnder(), merged);
+            }),
+        ];
     }
 
     private static async Task<List<StrategyCard>> StrategiesAsync(
@@ -108,13 +116,12 @@ internal sealed partial class AtlasService
             .ToDictionaryAsync(row => row.Target, row => row.Name, cancellation);
         // Words name what lists name: nothing that was put away, and of what was merged the one that stands for all.
         var concepts = atlas.Concepts.Select(concept => put.ContainsKey(concept.Id) ? null : NameOf(concept.Id, concept.Rank, conceptNames)).ToList();
-        var places = atlas.Concepts.Select((concept, place) => (concept.Id, place)).ToDictionary(pair => pair.Id, pair => pair.place);
-        int[] standsFor = [.. atlas.Concepts.Select((concept, place) =>
-            put.GetValueOrDefault(concept.Id)?.ListedUnder() is { } into && places.TryGetValue(into, out var other) ? other : place)];
+        var standIns = ListedConcepts.StandIns([.. atlas.Concepts.Select(concept =>
+            (concept.Id, put.GetValueOrDefault(concept.Id)?.Verdict == AnnotationEntity.Hidden, put.GetValueOrDefault(concept.Id)?.ListedUnder()))]);
         return
         [
             .. atlas.Strategies.Select(entry => new StrategyCard(
-                entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, Sentences.Mixture(Together(entry.Profile, standsFor), concepts),
+                entry.Index, entry.Size, entry.Accuracy, entry.Prototype, entry.Profile, Sentences.Mixture(ListedConcepts.Mixture(entry.Profile, standIns), concepts),
                 names.GetValueOrDefault(AnnotationEntity.StrategyTarget(atlas.Class, entry.Index)))),
         ];
     }

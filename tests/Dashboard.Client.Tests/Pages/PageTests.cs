@@ -5,6 +5,7 @@ using Dashboard.Client.Pages.Home;
 using Dashboard.Client.Pages.Live;
 using Dashboard.Client.Pages.Outliers;
 using Dashboard.Client.Pages.Strategies;
+using Dashboard.Client.State;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
@@ -130,6 +131,34 @@ public sealed class PageTests : BunitContext
         Assert.Equal("/analyses/0123456789ab/classes/4/strategies/0", page.Find("[aria-label='Previous strategy']").GetAttribute("href"));
         Assert.Null(page.Find("[aria-label='Next strategy']").GetAttribute("href"));
         Assert.Equal("/analyses/0123456789ab/classes/2", page.Find(".confusions a").GetAttribute("href"));
+    }
+
+    [Fact]
+    public void A_strategy_leaves_out_what_people_put_away_and_takes_merged_concepts_as_one()
+    {
+        var view = Samples.StrategyView();
+        _fakes.Strategy = view with
+        {
+            Concepts =
+            [
+                view.Concepts[0] with { Merged = new MergedStrategyShare(0.3, 0.04, 0.7) },
+                view.Concepts[1] with { Hidden = true },
+                new StrategyConcept(Samples.Tile(2, 0.1), 0.1, 0.01, Into: view.Concepts[0].Concept.Id),
+            ],
+            Strategies = [Samples.Strategy(0, 80, 0.7, 0.1, 0.2), Samples.Strategy(1, 20, 0.2, 0.6, 0.1)],
+        };
+        var page = Render<StrategyPage>(p => p.Add(s => s.Id, "0123456789ab").Add(s => s.Index, 4).Add(s => s.Strategy, 1));
+        var row = Assert.Single(page.FindAll(".mixture-table tbody tr"));
+        Assert.Equal("c0", row.QuerySelector(".who")!.TextContent.Trim());
+        Assert.Equal("with c2", row.QuerySelector(".same")!.TextContent);
+        Assert.Contains("30%", row.TextContent);
+        Assert.Contains("70%", row.TextContent);
+        Assert.Contains("c1 (60%)", page.Find(".put-away").TextContent.Replace("\n", " ", StringComparison.Ordinal));
+        // One colour for both, and grey for what was put away.
+        Assert.Equal(
+            [(ConceptPalette.ForRank(0), "0.9"), (ConceptPalette.Grey, "0.1"), (ConceptPalette.ForRank(0), "0.333"), (ConceptPalette.Grey, "0.667")],
+            page.FindAll(".mixture i").Select(part => part.GetAttribute("style")!.Split(["flex-grow:", ";background:"], StringSplitOptions.RemoveEmptyEntries)).Select(s => (s[1], s[0])));
+        Assert.DoesNotContain(page.FindAll(".legend li"), entry => entry.TextContent.Trim() is "c1" or "c2");
     }
 
     [Fact]

@@ -43,6 +43,16 @@ public sealed class SentencesTests
     }
 
     [Fact]
+    public void A_mixture_shows_what_is_listed_and_keeps_the_rest_as_one()
+    {
+        // c1 was put away, c3 is the same as c0, c4 the same as what was put away.
+        var standIns = ListedConcepts.StandIns([(10, false, null), (11, true, null), (12, false, null), (13, false, 10), (14, false, 11)]);
+        Assert.Equal([0, -1, 2, 0, -1], standIns);
+        Assert.Equal([0.4, 0, 0.3, 0, 0, 0.3], ListedConcepts.Mixture([0.5, 0.2, 0.3, -0.1, -0.1], standIns), (a, b) => Math.Abs(a - b) < 1e-12);
+        Assert.Equal([0.5, 0.5, 0], ListedConcepts.Mixture([0.5, 0.5], []));
+    }
+
+    [Fact]
     public void A_mixture_does_not_name_what_was_put_away() => Assert.Equal("mainly seeds (60%)", Sentences.Mixture([0.3, 0.6, 0.1], [null, "seeds", null]));
 
     [Fact]

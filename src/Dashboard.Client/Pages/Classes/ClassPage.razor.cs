@@ -20,6 +20,7 @@ public sealed partial class ClassPage
     private IReadOnlyList<string> _conceptNames = [];
     private IReadOnlyList<ConceptCard> _listed = [];
     private IReadOnlyList<string> _listedNames = [];
+    private IReadOnlyList<int> _standIns = [];
     private IReadOnlyList<string> _colours = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
     private double _from;
@@ -87,6 +88,7 @@ public sealed partial class ClassPage
 
         _conceptNames = [.. View.Concepts.Select(Names.Concept)];
         _listed = ListedConcepts.Of(View);
+        _standIns = ListedConcepts.StandIns(View);
         _listedNames = [.. _listed.Select(Names.Concept)];
         _colours = [.. _listed.Select(c => ConceptPalette.ForRank(c.Rank))];
         _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];

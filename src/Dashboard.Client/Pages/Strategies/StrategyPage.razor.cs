@@ -12,6 +12,8 @@ public sealed partial class StrategyPage
     private const string DefaultColour = "strategy";
     private const int Shown = 8;
     private IReadOnlyList<string> _conceptNames = [];
+    private IReadOnlyList<StrategyConcept> _listed = [];
+    private IReadOnlyList<int> _standIns = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
     private double _from;
     private double _to = 1;
@@ -38,7 +40,7 @@ public sealed partial class StrategyPage
     private string ColourMode => PointCloud.Modes.Any(m => m.Value == Colour) ? Colour! : DefaultColour;
 
     // Strongest here first, whatever their order in the class.
-    private IEnumerable<StrategyConcept> Ordered => View!.Concepts.OrderByDescending(c => Math.Abs(c.Share)).Take(_all ? int.MaxValue : Shown);
+    private IEnumerable<StrategyConcept> Ordered => _listed.OrderByDescending(c => Math.Abs(c.Share)).Take(_all ? int.MaxValue : Shown);
 
     /// <inheritdoc/>
     protected override Task<StrategyView?> ReadAsync(CancellationToken cancellation) => Atlas.StrategyAsync(Id, Index, Strategy, cancellation);
@@ -55,10 +57,14 @@ public sealed partial class StrategyPage
         }
 
         _conceptNames = [.. View.Concepts.Select(c => c.Concept.Name)];
+        _listed = ListedConcepts.Of(View);
+        _standIns = ListedConcepts.StandIns(View);
         _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
-        _from = View.Concepts.Select(c => Math.Min(c.Share - c.Spread, c.Concept.Share)).Append(0).Min();
-        _to = View.Concepts.Select(c => Math.Max(c.Share + c.Spread, c.Concept.Share)).Append(0.05).Max();
+        _from = _listed.Select(c => Math.Min(c.Share - c.Spread, c.Concept.Share)).Append(0).Min();
+        _to = _listed.Select(c => Math.Max(c.Share + c.Spread, c.Concept.Share)).Append(0.05).Max();
     }
+
+    private string Same(StrategyConcept concept) => string.Join(", ", View!.Concepts.Where(c => c.Into == concept.Concept.Id).Select(c => c.Concept.Name));
 
     private string? Neighbour(int step) =>
         View!.Strategies.Any(s => s.Index == Strategy + step) ? PageUrls.Strategy(Id, Index, Strategy + step) : null;
