@@ -130,6 +130,7 @@ internal static class DashboardHost
         services.AddSingleton<ITaskService>(provider => provider.GetRequiredService<TaskService>());
         services.AddSingleton<SourceService>();
         services.AddSingleton<ISourceService>(provider => provider.GetRequiredService<SourceService>());
+        services.AddSingleton<LabelIndex>();
         services.AddSingleton<AtlasService>();
         services.AddSingleton<IComparisonService, ComparisonService>();
         services.AddSingleton<IAtlasService>(provider => provider.GetRequiredService<AtlasService>());

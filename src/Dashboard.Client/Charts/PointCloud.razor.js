@@ -475,7 +475,7 @@ class Plot {
         const answer = await fetch(this.options.detail.replace('{sample}', id), { signal: this.stop.signal });
         if (!answer.ok) return;
         const found = await answer.json();
-        this.details.set(id, `${found.concept.name} of ${found.className}, ${Math.round(100 * found.concept.share)}% of the score`);
+        this.details.set(id, `${found.concept.name}${found.concept.label && found.concept.name === `c${found.concept.rank}` ? ` “${found.concept.label.text}”` : ''} of ${found.className}, ${Math.round(100 * found.concept.share)}% of the score`);
         const shown = this.hover >= 0 ? this.hover : this.focus;
         if (shown >= 0 && this.points?.sample[shown] === id) this.showTip(shown);
       } catch { /* The tip stays without its name. */ }

@@ -7,13 +7,33 @@ public interface IAnalysisView
     AnalysisSummary Analysis { get; }
 }
 
+/// <summary>A label that is surely more than chance, in short; its evidence is on the page of labels.</summary>
+/// <param name="Text">The formula in words. Several concepts may share it.</param>
+/// <param name="Auc">AUC on images that the search did not see; null where none of them fulfils the formula.</param>
+/// <param name="Evidence">Address of the evidence.</param>
+public sealed record ShortLabel(string Text, double? Auc, string Evidence);
+
+/// <summary>What is known of how a concept is called.</summary>
+public interface INamedConcept
+{
+    /// <summary>0-based rank in its class.</summary>
+    int Rank { get; }
+
+    /// <summary>Name by a person; null or "c3" where nobody gave one.</summary>
+    string? Name { get; }
+
+    /// <summary>Its label in the newest labels of the analysis; null where it has none that is significant.</summary>
+    ShortLabel? Label { get; }
+}
+
 /// <summary>A concept shown small: on a tile or in a list.</summary>
 /// <param name="Id">Concept identifier in the analysis.</param>
-/// <param name="Name">Name by a person or a label; "c3" otherwise.</param>
+/// <param name="Name">Name by a person; "c3" otherwise.</param>
 /// <param name="Rank">0-based rank in its class.</param>
 /// <param name="Share">Share of the logit, signed.</param>
 /// <param name="Exemplar">0-based exemplar whose crop stands for it.</param>
-public sealed record ConceptTile(int Id, string Name, int Rank, double Share, int Exemplar = 0);
+/// <param name="Label">Its significant label; null where there is none.</param>
+public sealed record ConceptTile(int Id, string Name, int Rank, double Share, int Exemplar = 0, ShortLabel? Label = null) : INamedConcept;
 
 /// <summary>One class on the atlas page.</summary>
 public sealed record ClassTile
@@ -101,7 +121,7 @@ public sealed record AtlasView : IAnalysisView
 public sealed record MergedShare(IReadOnlyList<int> Concepts, double Importance, double? ImportanceSpread);
 
 /// <summary>One concept on a class page.</summary>
-public sealed record ConceptCard
+public sealed record ConceptCard : INamedConcept
 {
     /// <summary>Identifier.</summary>
     public required int Id { get; init; }
@@ -111,6 +131,9 @@ public sealed record ConceptCard
 
     /// <summary>Name by a person, else null.</summary>
     public string? Name { get; init; }
+
+    /// <inheritdoc/>
+    public ShortLabel? Label { get; init; }
 
     /// <summary>A person has put it away: it is left out of lists, and counts in every number as before.</summary>
     public bool Hidden { get; init; }
@@ -159,6 +182,9 @@ public sealed record ConceptCard
 
     /// <summary>Cosine with it.</summary>
     public double ChannelCosine { get; init; }
+
+    /// <summary>Significant label of that channel; null where there is none.</summary>
+    public ShortLabel? ChannelLabel { get; init; }
 
     /// <summary>Images for which it is the strongest concept.</summary>
     public int StrongestFor { get; init; }
@@ -358,7 +384,7 @@ public sealed record ConceptView : IAnalysisView
     /// <summary>Similar concepts of other classes and of its own, best first, with cosine.</summary>
     public IReadOnlyList<(SharedMember Member, double Cosine)> Nearest { get; init; } = [];
 
-    /// <summary>The other concepts of its class: identifier, name, and the one under which each is listed.</summary>
+    /// <summary>The other concepts of its class: identifier, name with label, and the one under which each is listed.</summary>
     public IReadOnlyList<(int Id, string Name, int? Into)> Siblings { get; init; } = [];
 
     /// <summary>Note by a person.</summary>
@@ -498,6 +524,9 @@ public interface IAtlasService
 
     /// <summary>Concepts by their identifiers, in the given order; those that do not exist are left out.</summary>
     Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default);
+
+    /// <summary>Significant labels of channels of the analysed layer; channels without one are left out.</summary>
+    Task<IReadOnlyDictionary<int, ShortLabel>> NeuronLabelsAsync(string analysisId, IReadOnlyCollection<int> channels, CancellationToken cancellation = default);
 
     /// <summary>The page of a strategy.</summary>
     Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default);

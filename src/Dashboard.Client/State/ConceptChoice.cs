@@ -68,12 +68,15 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
             {
                 if (await atlas.ConceptAsync(view.Analysis.Id, id, cancellation) is { } concept)
                 {
-                    Add(code, $"{Names.Concept(concept.Concept)} of {concept.ClassName}", "Discovered concepts");
+                    Add(code, $"{Names.Labelled(concept.Concept)} of {concept.ClassName}", "Discovered concepts");
                 }
             }
             else if (code is ['n' or 'a', ..])
             {
-                Add(code, code[0] == 'n' ? $"neuron {code[1..]}" : Attribute(code[2..]), code[0] == 'n' ? "Neurons" : "Attributes");
+                var name = code[0] == 'a' ? Attribute(code[2..])
+                    : int.TryParse(code[1..], NumberStyles.None, CultureInfo.InvariantCulture, out var channel)
+                    ? Names.Channel(channel, (await atlas.NeuronLabelsAsync(view.Analysis.Id, [channel], cancellation)).GetValueOrDefault(channel)) : "";
+                Add(code, name, code[0] == 'n' ? "Neurons" : "Attributes");
             }
         }
 
@@ -81,7 +84,7 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
         {
             foreach (var card in shown.Concepts)
             {
-                Add(FormattableString.Invariant($"c{card.Id}"), $"{Names.Concept(card)} of {shown.Sample.ClassName}", "Discovered concepts");
+                Add(FormattableString.Invariant($"c{card.Id}"), $"{Names.Labelled(card)} of {shown.Sample.ClassName}", "Discovered concepts");
             }
         }
 

@@ -8,8 +8,49 @@ public static class Names
     /// <summary>Kinds of outliers in the order in which they are shown.</summary>
     public static IReadOnlyList<string> Kinds { get; } = ["mislabelled", "confounded", "corrupted", "foreign", "duplicate", "rare"];
 
+    // Formulas may be long: in a sentence, a list to choose from or a chart they are cut; what cuts them shows the whole elsewhere.
+    private const int LongestLabel = 32;
+
     /// <summary>Short name of a concept: a person's, else "c3".</summary>
-    public static string Concept(ConceptCard concept) => string.IsNullOrWhiteSpace(concept.Name) ? Code(concept.Rank) : concept.Name;
+    public static string Concept(INamedConcept concept) => string.IsNullOrWhiteSpace(concept.Name) ? Code(concept.Rank) : concept.Name;
+
+    /// <summary>Whether a person has named the concept.</summary>
+    public static bool IsNamed(INamedConcept concept) => !string.IsNullOrWhiteSpace(concept.Name) && concept.Name != Code(concept.Rank);
+
+    /// <summary>The label that stands beside the number of a concept; null where a person's name stands instead, or it has none.</summary>
+    public static string? Label(INamedConcept concept) => IsNamed(concept) ? null : concept.Label?.Text;
+
+    /// <summary>Name of a concept where there are only words: a person's, else "c3 “striped”", the label cut where it is long.</summary>
+    public static string Labelled(INamedConcept concept) => Label(concept) is { } label ? $"{Concept(concept)} “{Cut(label)}”" : Concept(concept);
+
+    /// <summary>The same with the whole label, for tooltips and accessible names.</summary>
+    public static string Whole(INamedConcept concept) => Label(concept) is { } label ? $"{Concept(concept)} “{label}”" : Concept(concept);
+
+    /// <summary>Name of a neuron: "channel 7", with its label where it has one, which is cut where it is long.</summary>
+    public static string Channel(int channel, ShortLabel? label = null) =>
+        FormattableString.Invariant($"channel {channel}") + (label is null ? "" : $" “{Cut(label.Text)}”");
+
+    /// <summary>How surely a label fits, for tooltips.</summary>
+    public static string Sureness(ShortLabel label) =>
+        label.Text + (label.Auc is { } auc ? $": label, AUC {Format.Auc(auc)} on images that its search did not see" : ": label");
+
+    // Between words, and not after one that joins: "disc AND blue…".
+    private static string Cut(string label)
+    {
+        if (label.Length <= LongestLabel)
+        {
+            return label;
+        }
+
+        var words = label[..LongestLabel].Split(' ').SkipLast(1).ToList();
+        while (words.Count > 1 && words[^1].Trim('(') is "AND" or "OR" or "NOT" or "")
+        {
+            words.RemoveAt(words.Count - 1);
+        }
+
+        // One word longer than all that there is room for.
+        return (words.Count == 0 ? label[..(LongestLabel - 1)] : string.Join(' ', words)) + "…";
+    }
 
     /// <summary>Code of a concept in its class: c0, c1, ….</summary>
     public static string Code(int rank) => FormattableString.Invariant($"c{rank}");

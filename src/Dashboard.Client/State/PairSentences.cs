@@ -92,9 +92,9 @@ public static class PairSentences
         var first = view.First.Concepts.FirstOrDefault();
         var second = view.Second.Concepts.FirstOrDefault();
         var strongest = first is null || second is null ? ""
-            : row.SameStrongest == true ? $" The most important concept is the same: {Names.Concept(first)}{(Names.Concept(first) == Names.Concept(second) ? "" : $", there called {Names.Concept(second)}")}."
+            : row.SameStrongest == true ? $" The most important concept is the same: {Names.Labelled(first)}{(Names.Concept(first) == Names.Concept(second) ? "" : $", there called {Names.Labelled(second)}")}."
             : Names.Concept(first) == Names.Concept(second) ? " The most important concept is another one."
-            : $" The most important concept changes from {Names.Concept(first)} to {Names.Concept(second)}.";
+            : $" The most important concept changes from {Names.Labelled(first)} to {Names.Labelled(second)}.";
         return text + shift + "." + strongest;
     }
 

@@ -50,12 +50,12 @@ public static class SearchSentences
         var strongest = view.Contributions.Where(c => c.Concept is not null).MaxBy(c => c.Value);
         var because = strongest is not { Value: > 0 }
             ? $" None of the concepts of {view.Sample.ClassName} speaks for it."
-            : $" Of the concepts of {view.Sample.ClassName}, {strongest.Name} speaks most for “{view.ContributionsTo}”: it adds {Format.Number(strongest.Value)} to a score of {Format.Number(view.Logit)}.";
+            : $" Of the concepts of {view.Sample.ClassName}, {Names.Labelled(strongest.Concept!)} speaks most for “{view.ContributionsTo}”: it adds {Format.Number(strongest.Value)} to a score of {Format.Number(view.Logit)}.";
         return $"Predicted {view.Sample.Predicted} ({Format.Percent(view.Sample.Confidence)}){second}.{because}";
     }
 
-    /// <summary>How a concept of a search is called: "c3 of zebra".</summary>
-    public static string Name(SoughtConcept concept) => $"{concept.Concept.Concept.Name} of {concept.Concept.ClassName}";
+    /// <summary>How a concept of a search is called: "c3 “striped” of zebra".</summary>
+    public static string Name(SoughtConcept concept) => $"{Names.Labelled(concept.Concept.Concept)} of {concept.Concept.ClassName}";
 
     /// <summary>Place of an image by a concept: "top 0.3%", "lowest 18%".</summary>
     /// <param name="above">Share of the images that show it more strongly.</param>

@@ -116,9 +116,9 @@ public static class Sentences
             var strongest = positive[0];
             sentences.Add(needed switch
             {
-                1 => $"To recognise “{view.DisplayName}” this network relies mainly on one concept, {Names.Concept(strongest)}, which carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
-                <= 4 => $"To recognise “{view.DisplayName}” this network relies on {Word(needed)} concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
-                _ => $"The score of “{view.DisplayName}” is spread over many concepts; the strongest, {Names.Concept(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of it.",
+                1 => $"To recognise “{view.DisplayName}” this network relies mainly on one concept, {Names.Labelled(strongest)}, which carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
+                <= 4 => $"To recognise “{view.DisplayName}” this network relies on {Word(needed)} concepts; the strongest, {Names.Labelled(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of the score.",
+                _ => $"The score of “{view.DisplayName}” is spread over many concepts; the strongest, {Names.Labelled(strongest)}, carries {Format.Percent(ListedConcepts.Share(strongest))} of it.",
             });
         }
 
@@ -169,7 +169,7 @@ public static class Sentences
         var apart = view.Strategies.Count > 1 ? ListedConcepts.Of(view).MaxBy(c => Math.Abs(c.Share - c.Concept.Share)) : null;
         if (apart is not null && Math.Abs(apart.Share - apart.Concept.Share) >= 0.1)
         {
-            sentences.Add($"What sets it apart: {(apart.Share > apart.Concept.Share ? "more" : "less")} {apart.Concept.Name} ({Format.Percent(apart.Share)} of the score, {Format.Percent(apart.Concept.Share)} over the whole class).");
+            sentences.Add($"What sets it apart: {(apart.Share > apart.Concept.Share ? "more" : "less")} {Names.Labelled(apart.Concept)} ({Format.Percent(apart.Share)} of the score, {Format.Percent(apart.Concept.Share)} over the whole class).");
         }
 
         if (strategy.Accuracy is { } accuracy)
@@ -286,8 +286,8 @@ public static class Sentences
             // Where others take most of it off again, a share of the sum says nothing.
             var score = view.ContributionsTo.Length == 0 || view.ContributionsTo == sample.Predicted ? "the score" : $"the score of “{view.ContributionsTo}”";
             predicted += best.Value <= view.Logit
-                ? $" The concept {best.Name} adds most to {score}: {Format.Percent(best.Value / view.Logit)} of it."
-                : $" The concept {best.Name} adds most to {score}.";
+                ? $" The concept {Names.Labelled(best.Concept!)} adds most to {score}: {Format.Percent(best.Value / view.Logit)} of it."
+                : $" The concept {Names.Labelled(best.Concept!)} adds most to {score}.";
         }
 
         return predicted;

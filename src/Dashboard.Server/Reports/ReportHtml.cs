@@ -10,7 +10,7 @@ internal static class ReportHtml
         @media (prefers-color-scheme:dark){:root{--bg:#121417;--card:#1a1d21;--line:#30353b;--text:#e8eaed;--dim:#9aa2ab;--accent:#8ab0ff;--bar:#6d97ea;--neg:#e08a73}}
         *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--text);font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;font-variant-numeric:tabular-nums}
         main{max-width:1080px;margin:0 auto;padding:32px 24px 48px}h1{font-size:26px;line-height:1.2;margin:0 0 4px}h2{font-size:17px;margin:32px 0 8px}
-        p{margin:4px 0;max-width:75ch}.dim{color:var(--dim)}.lead{font-size:16px;margin:12px 0 4px}
+        p{margin:4px 0;max-width:75ch}.dim{color:var(--dim)}.label{font-weight:400}.lead{font-size:16px;margin:12px 0 4px}
         .card{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:16px;margin:8px 0;break-inside:avoid}
         .concept{display:grid;grid-template-columns:190px 1fr;gap:16px;align-items:start}.strip{display:flex;flex-wrap:wrap;gap:4px}
         img{border-radius:2px;display:block}.strip img{width:72px;height:72px}.bad{outline:2px solid var(--neg);outline-offset:-2px}

@@ -42,7 +42,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append("</div></section><section><h2>Share of the score</h2><div class=\"card\"><table>");
         foreach (var concept in listed)
         {
-            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(NameOf(concept))}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
+            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{Called(concept)}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
         }
 
         // What carries the score is not made smaller by putting it away: the shares still add up.
@@ -57,14 +57,14 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         foreach (var concept in listed)
         {
             ConceptCard[] together = [concept, .. view.Concepts.Where(other => other.Into == concept.Id)];
-            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(NameOf(concept))}</strong>");
+            body.Append(CultureInfo.InvariantCulture, $"<section class=\"card concept\"><div><strong><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{Called(concept)}</strong>");
             body.Append(CultureInfo.InvariantCulture, $"<p>{Percent(ListedConcepts.Share(concept))} of the score</p><p class=\"dim\">{(ListedConcepts.Spread(concept) is { } spread ? $"± {Percent(spread)} between images<br>" : "")}strongest for {Count(together.Sum(member => member.StrongestFor), "image", "images")}{(together.Length > 1 ? $"<br>{together.Length} concepts taken as one" : concept.Stability is { } stability ? string.Create(CultureInfo.InvariantCulture, $"<br>stability {stability:0.00} of 1") : "")}</p></div><div class=\"strip\">");
             var exemplars = together
                 .SelectMany(member => member.Exemplars.Where(entry => entry.Band == "top").Select((entry, place) => (Place: place, Concept: member.Id, Exemplar: entry)))
                 .OrderBy(entry => entry.Place).Take(PicturesPerConcept);
             foreach (var (_, member, exemplar) in exemplars)
             {
-                body.Append(Picture(await pictures.TryCropAsync(analysisId, member, exemplar.Index, 96, cancellation), $"{NameOf(concept)}, image {exemplar.Sample}", 72));
+                body.Append(Picture(await pictures.TryCropAsync(analysisId, member, exemplar.Index, 96, cancellation), $"{Names.Whole(concept)}, image {exemplar.Sample}", 72));
             }
 
             body.Append("</div></section>");
@@ -151,8 +151,8 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
 
         var first = listed[0];
         var others = listed.Skip(1).Where(concept => ListedConcepts.Share(concept) > 0.05).Take(2).ToList();
-        var more = others.Count == 0 ? "" : $", followed by {string.Join(" and ", others.Select(concept => $"{E(NameOf(concept))} ({Percent(ListedConcepts.Share(concept))})"))}";
-        return $"To recognise <em>{E(view.DisplayName)}</em> this network relies most on <strong>{E(NameOf(first))}</strong>, which carries {Percent(ListedConcepts.Share(first))} of the score{more}.";
+        var more = others.Count == 0 ? "" : $", followed by {string.Join(" and ", others.Select(concept => $"{E(Names.Labelled(concept))} ({Percent(ListedConcepts.Share(concept))})"))}";
+        return $"To recognise <em>{E(view.DisplayName)}</em> this network relies most on <strong>{E(Names.Labelled(first))}</strong>, which carries {Percent(ListedConcepts.Share(first))} of the score{more}.";
     }
 
     private string Scatter(ClassView view)
@@ -210,7 +210,9 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
 
     private static string Colour(int rank) => rank >= 0 && rank < Palette.Length ? Palette[rank] : "#8a9099";
 
-    private static string NameOf(ConceptCard concept) => concept.Name ?? string.Create(CultureInfo.InvariantCulture, $"c{concept.Rank}");
+    // Its name, or its number with the label, which breaks into lines here: a file has no tooltips to rely on.
+    private static string Called(ConceptCard concept) =>
+        E(Names.Concept(concept)) + (Names.Label(concept) is { } label ? $" <span class=\"dim label\">{E(label)}</span>" : "");
 
     // Adding nothing makes the zero that a small negative share rounds to a plain one.
     private static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{Math.Round(share * 100, 1) + 0.0:0.#}%");

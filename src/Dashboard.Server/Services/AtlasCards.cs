@@ -1,5 +1,6 @@
 using Analysis.Atlas;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
 using Dashboard.Server.Data;
 
 namespace Dashboard.Server.Services;
@@ -9,9 +10,6 @@ internal static class AtlasCards
 {
     /// <summary>The class of an output; null where none maps to it.</summary>
     public static int? Find(Dictionary<int, int> classes, int output) => classes.TryGetValue(output, out var index) ? index : null;
-
-    /// <summary>Name by a person, else "c3".</summary>
-    public static string NameOf(int id, int rank, Dictionary<int, string> names) => names.GetValueOrDefault(id) ?? FormattableString.Invariant($"c{rank}");
 
     /// <summary>The strongest concepts of a class are often clearest in the same image: beside each other they show different ones.</summary>
     public static List<ConceptTile> Distinct(List<ConceptTile> tiles, ILookup<int, (int Index, int Sample)> exemplars)
@@ -27,18 +25,19 @@ internal static class AtlasCards
     }
 
     /// <summary>A concept of the catalogue as a tile.</summary>
-    public static ConceptTile Tile(ConceptEntity row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
+    public static ConceptTile Tile(ConceptEntity row, ConceptNames names) => Tile(row.Id, row.Rank, row.Importance, names);
 
     /// <summary>A concept of a class's result as a tile.</summary>
-    public static ConceptTile Tile(ConceptEntry row, Dictionary<int, string> names) => new(row.Id, NameOf(row.Id, row.Rank, names), row.Rank, row.Importance);
+    public static ConceptTile Tile(ConceptEntry row, ConceptNames names) => Tile(row.Id, row.Rank, row.Importance, names);
 
     /// <summary>A concept with all that a class page shows of it.</summary>
     public static ConceptCard Card(
-        ConceptEntry entry, Dictionary<int, string> names, Dictionary<int, int> classes, Dictionary<int, bool?> correct, Dictionary<int, AnnotationEntity> put) => new()
+        ConceptEntry entry, ConceptNames names, Dictionary<int, int> classes, Dictionary<int, bool?> correct, Dictionary<int, AnnotationEntity> put) => new()
     {
         Id = entry.Id,
         Rank = entry.Rank,
-        Name = names.GetValueOrDefault(entry.Id),
+        Name = names.Of(entry.Id),
+        Label = names.Labels.OfConcept(entry.Id),
         Hidden = put.GetValueOrDefault(entry.Id)?.Verdict == AnnotationEntity.Hidden,
         Into = put.GetValueOrDefault(entry.Id)?.ListedUnder(),
         Importance = entry.Importance,
@@ -54,6 +53,7 @@ internal static class AtlasCards
         Spread = entry.Spread,
         Channel = entry.Channel,
         ChannelCosine = entry.ChannelCosine,
+        ChannelLabel = names.Labels.OfNeuron(entry.Channel),
         StrongestFor = entry.StrongestFor,
         X = entry.X,
         Y = entry.Y,
@@ -68,4 +68,7 @@ internal static class AtlasCards
     /// <summary>Name of an output; "output 3" where it has none.</summary>
     public static string Name(IReadOnlyList<string> outputs, int output) =>
         output >= 0 && output < outputs.Count && outputs[output].Length > 0 ? outputs[output] : FormattableString.Invariant($"output {output}");
+
+    private static ConceptTile Tile(int id, int rank, double share, ConceptNames names) =>
+        new(id, names.Of(id) ?? Names.Code(rank), rank, share, Label: names.Labels.OfConcept(id));
 }

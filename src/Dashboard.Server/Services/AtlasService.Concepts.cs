@@ -1,5 +1,6 @@
 using Analysis.Atlas;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.State;
 using Dashboard.Server.Data;
 using Microsoft.EntityFrameworkCore;
 using static Dashboard.Server.Services.AtlasCards;
@@ -19,7 +20,7 @@ internal sealed partial class AtlasService
 
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var key = analysis.Key;
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var found = new Dictionary<int, SharedMember>();
         foreach (var part in concepts.Distinct().Chunk(500))
         {
@@ -51,7 +52,7 @@ internal sealed partial class AtlasService
             return null;
         }
 
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, entry.Exemplars.Select(exemplar => exemplar.Sample), cancellation);
@@ -70,7 +71,7 @@ internal sealed partial class AtlasService
             ClassName = row.DisplayName,
             Concept = Card(entry, names, labels, correct, put),
             Siblings = [.. (AtlasOf(row)?.Concepts ?? []).Where(other => other.Id != conceptId).Select(other =>
-                (other.Id, NameOf(other.Id, other.Rank, names), put.GetValueOrDefault(other.Id)?.ListedUnder()))],
+                (other.Id, Names.Labelled(Tile(other, names)), put.GetValueOrDefault(other.Id)?.ListedUnder()))],
             Nearest =
             [
                 .. nearest.Where(pair => others.ContainsKey(pair.Id)).Select(pair =>
@@ -81,6 +82,24 @@ internal sealed partial class AtlasService
             ],
             Note = note,
         };
+    }
+
+    public async Task<IReadOnlyDictionary<int, ShortLabel>> NeuronLabelsAsync(string analysisId, IReadOnlyCollection<int> channels, CancellationToken cancellation = default)
+    {
+        var found = new Dictionary<int, ShortLabel>();
+        if (channels.Count > 0 && await analyses.FindAsync(analysisId, cancellation) is { State: AnalysisState.Completed } analysis)
+        {
+            var labels = await labelIndex.OfAsync(analysisId, analysis.Key, cancellation);
+            foreach (var channel in channels)
+            {
+                if (labels.OfNeuron(channel) is { } label)
+                {
+                    found[channel] = label;
+                }
+            }
+        }
+
+        return found;
     }
 
     /// <summary>Concepts of all classes by identifier.</summary>
@@ -95,7 +114,7 @@ internal sealed partial class AtlasService
         var key = analysis.Key;
         var total = await database.Concepts.CountAsync(row => row.AnalysisKey == key, cancellation);
         var page = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key).OrderBy(row => row.Id).Skip(skip).Take(take).ToListAsync(cancellation);
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var cards = new Dictionary<int, ConceptCard>();

@@ -47,7 +47,7 @@ internal sealed partial class AtlasService
             return view;
         }
 
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
@@ -55,7 +55,8 @@ internal sealed partial class AtlasService
         var row = data.Contributions.AsSpan(position * width, width).ToArray();
         var against = data.Against.AsSpan(position * width, width).ToArray();
         var contributions = atlas.Concepts
-            .Select((concept, rank) => new ContributionView(Tile(concept, names), NameOf(concept.Id, concept.Rank, names), row[rank], against[rank]))
+            .Select((concept, rank) => (Tile: Tile(concept, names), rank))
+            .Select(entry => new ContributionView(entry.Tile, entry.Tile.Name, row[entry.rank], against[entry.rank]))
             .Append(new ContributionView(null, "not explained by a concept", row[^1], against[^1]))
             .ToList();
         var target = data.Target[position];

@@ -27,7 +27,7 @@ internal sealed partial class AtlasService
             return null;
         }
 
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var cards = await StrategiesAsync(database, key, atlas, names, put, cancellation);
@@ -75,7 +75,7 @@ internal sealed partial class AtlasService
     /// Mean and population standard deviation of each concept's contribution over the strategy's images, as shares of the sum
     /// of the absolute means: the way in which shares of a whole class are made. Those that people hold to be one also together.
     /// </summary>
-    private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, Dictionary<int, string> names, Dictionary<int, AnnotationEntity> put)
+    private static List<StrategyConcept> Mixture(ClassAtlas atlas, ClassArrays data, int[] members, ConceptNames names, Dictionary<int, AnnotationEntity> put)
     {
         var width = data.Concepts + 1;
         (double Mean, double Spread) Moments(params int[] ranks)
@@ -108,14 +108,14 @@ internal sealed partial class AtlasService
     }
 
     private static async Task<List<StrategyCard>> StrategiesAsync(
-        DashboardDbContext database, int key, ClassAtlas atlas, Dictionary<int, string> conceptNames, Dictionary<int, AnnotationEntity> put, CancellationToken cancellation)
+        DashboardDbContext database, int key, ClassAtlas atlas, ConceptNames conceptNames, Dictionary<int, AnnotationEntity> put, CancellationToken cancellation)
     {
         var (from, to) = AnnotationEntity.StrategyTargets(atlas.Class);
         var names = await database.Annotations.AsNoTracking()
             .Where(row => row.AnalysisKey == key && row.Kind == AnnotationEntity.Strategy && row.Target >= from && row.Target < to && row.Name != null)
             .ToDictionaryAsync(row => row.Target, row => row.Name, cancellation);
         // Words name what lists name: nothing that was put away, and of what was merged the one that stands for all.
-        var concepts = atlas.Concepts.Select(concept => put.ContainsKey(concept.Id) ? null : NameOf(concept.Id, concept.Rank, conceptNames)).ToList();
+        var concepts = atlas.Concepts.Select(concept => put.ContainsKey(concept.Id) ? null : Names.Labelled(Tile(concept, conceptNames))).ToList();
         var standIns = ListedConcepts.StandIns([.. atlas.Concepts.Select(concept =>
             (concept.Id, put.GetValueOrDefault(concept.Id)?.Verdict == AnnotationEntity.Hidden, put.GetValueOrDefault(concept.Id)?.ListedUnder()))]);
         return

@@ -17,7 +17,7 @@ internal sealed partial class AtlasService(
     AnalysisService analyses,
     DataFolders folders,
     ClassArraysCache arrays,
-    TaskService tasks) : IAtlasService
+    LabelIndex labelIndex) : IAtlasService
 {
     private const int MostAtlases = 8;
     private const int NearestSamples = 12;
@@ -34,19 +34,19 @@ internal sealed partial class AtlasService(
 
         if (analysis.State != AnalysisState.Completed)
         {
-            return await ReadAtlasAsync(analysis, null, cancellation);
+            return await ReadAtlasAsync(analysis, ShortLabels.None, cancellation);
         }
 
         // A finished atlas changes when somebody names a concept or finds labels: until then all viewers look at the same one.
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var named = await database.Annotations.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && row.Kind == AnnotationEntity.Concept)
             .GroupBy(row => 1).Select(rows => new { Count = rows.Count(), Last = rows.Max(row => (DateTimeOffset?)row.Changed) }).FirstOrDefaultAsync(cancellation);
-        var task = (await tasks.ListAsync(analysisId, LabelView.TaskKind, cancellation)).FirstOrDefault(entry => entry.State == AnalysisState.Completed);
-        var stamp = FormattableString.Invariant($"{analysis.Version}/{analysis.Name}/{named?.Count}/{named?.Last?.ToUnixTimeMilliseconds()}/{task?.Id}");
+        var labels = await labelIndex.OfAsync(database, analysisId, analysis.Key, cancellation);
+        var stamp = FormattableString.Invariant($"{analysis.Version}/{analysis.Name}/{named?.Count}/{named?.Last?.ToUnixTimeMilliseconds()}/{labels.Task}");
         var reading = _atlases.AddOrUpdate(
             analysisId,
-            _ => (stamp, Task.Run(() => ReadAtlasAsync(analysis, task?.Id, CancellationToken.None), CancellationToken.None)),
-            (_, old) => old.Stamp == stamp && !old.View.IsFaulted ? old : (stamp, Task.Run(() => ReadAtlasAsync(analysis, task?.Id, CancellationToken.None), CancellationToken.None)));
+            _ => (stamp, Task.Run(() => ReadAtlasAsync(analysis, labels, CancellationToken.None), CancellationToken.None)),
+            (_, old) => old.Stamp == stamp && !old.View.IsFaulted ? old : (stamp, Task.Run(() => ReadAtlasAsync(analysis, labels, CancellationToken.None), CancellationToken.None)));
         if (_atlases.Count > MostAtlases && _atlases.Keys.FirstOrDefault(id => id != analysisId) is { } other)
         {
             _atlases.TryRemove(other, out _);
@@ -59,7 +59,7 @@ internal sealed partial class AtlasService(
     public async Task<byte[]?> ShareMatrixAsync(string analysisId, CancellationToken cancellation) =>
         await AtlasAsync(analysisId, cancellation) is { } view ? await Task.Run(() => ShareMatrix.Write(view), cancellation) : null;
 
-    private async Task<AtlasView> ReadAtlasAsync(AnalysisEntity analysis, string? labelTask, CancellationToken cancellation)
+    private async Task<AtlasView> ReadAtlasAsync(AnalysisEntity analysis, ShortLabels labels, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var key = analysis.Key;
@@ -69,7 +69,7 @@ internal sealed partial class AtlasService(
         var concepts = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key)
             .OrderBy(row => row.Class).ThenBy(row => row.Rank)
             .ToListAsync(cancellation);
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = new ConceptNames(await ConceptNamesAsync(database, key, cancellation), labels);
         var put = await PutAwayAsync(database, key, cancellation);
         var byClass = concepts.ToLookup(row => row.Class);
         var exemplars = (await database.Exemplars.AsNoTracking()
@@ -80,8 +80,6 @@ internal sealed partial class AtlasService(
         var classNames = classes.ToDictionary(row => row.Index, row => row.DisplayName);
         var shared = concepts.Where(row => row.Shared is not null).GroupBy(row => row.Shared!.Value).Where(group => group.Count() > 1).ToList();
         var bank = shared.Count > 0 || analysis.State == AnalysisState.Completed ? await BankAsync(analysis, cancellation) : null;
-        var labels = labelTask is null ? null : await tasks.LabelsAsync(analysis.Id, labelTask, cancellation);
-        var labelsOf = (labels?.Units ?? []).Where(unit => unit is { Class: not null, Label: not null, Significant: true }).ToLookup(unit => unit.Class!.Value, unit => unit.Label!);
         // Groups are of what is finished: they would change with every class of a run.
         var (groupOf, members) = bank is null || analysis.State != AnalysisState.Completed
             ? ([], [])
@@ -100,7 +98,7 @@ internal sealed partial class AtlasService(
                     Accuracy = row.Accuracy,
                     Concepts = row.Concepts,
                     Strongest = Distinct([.. byClass[row.Index].Where(concept => concept.Rank < 3 && !put.ContainsKey(concept.Id)).Select(concept => Tile(concept, names))], exemplars),
-                    Labels = [.. labelsOf[row.Index].Distinct()],
+                    Labels = labels.OfClass(row.Index),
                     Group = groupOf.Length > 0 ? groupOf[position] : -1,
                     Strategies = row.Strategies,
                     Outliers = row.Outliers,
@@ -135,7 +133,7 @@ internal sealed partial class AtlasService(
             return null;
         }
 
-        var names = await ConceptNamesAsync(database, key, cancellation);
+        var names = await NamesAsync(database, analysis, cancellation);
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, atlas.Concepts.SelectMany(concept => concept.Exemplars.Select(exemplar => exemplar.Sample)), cancellation);
@@ -161,6 +159,10 @@ internal sealed partial class AtlasService(
             Next = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index > classIndex).MinAsync(other => (int?)other.Index, cancellation),
         };
     }
+
+    private async Task<ConceptNames> NamesAsync(DashboardDbContext database, AnalysisEntity analysis, CancellationToken cancellation) => new(
+        await ConceptNamesAsync(database, analysis.Key, cancellation),
+        analysis.State == AnalysisState.Completed ? await labelIndex.OfAsync(database, analysis.Id, analysis.Key, cancellation) : ShortLabels.None);
 
     // What concepts that a person has merged carry together; images are read only where somebody has.
     private List<ConceptCard> Merged(List<ConceptCard> cards, string runFolder, int classIndex)

@@ -109,7 +109,7 @@ internal sealed class OwnImageService(
         var byRank = of.Concepts.OrderBy(concept => concept.Rank).ToList();
         var contributions = byRank
             .Select((concept, rank) => new ContributionView(
-                new ConceptTile(concept.Id, Names.Concept(concept), concept.Rank, concept.Importance), Names.Concept(concept), explanation.Contributions[rank], explanation.Against[rank]))
+                new ConceptTile(concept.Id, Names.Concept(concept), concept.Rank, concept.Importance, Label: concept.Label), Names.Concept(concept), explanation.Contributions[rank], explanation.Against[rank]))
             .Append(new ContributionView(null, "not explained by a concept", explanation.Contributions[^1], explanation.Against[^1]))
             .Append(new ContributionView(null, "bias", explanation.Logit - explanation.Contributions.Sum()))
             .ToList();

@@ -1,24 +1,18 @@
-using System.Collections.Concurrent;
-using System.Text.Json;
-using Analysis.Runs.Tasks;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.State;
 using Dashboard.Client.Urls;
-using Dashboard.Server.Configuration;
 using Dashboard.Server.Data;
 using Microsoft.EntityFrameworkCore;
 
 namespace Dashboard.Server.Services;
 
-/// <summary>Searches the catalogue by words; labels come from the newest result of their task, which is read once.</summary>
-internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databases, DataFolders folders) : ISearchService
+/// <summary>Searches the catalogue by words; labels are those of the newest result of their task.</summary>
+internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databases, LabelIndex labelIndex) : ISearchService
 {
     private const int MostWords = 8;
     private const int LongestText = 200;
     private const int MostTaken = 50;
-    private const int LabelsKept = 4;
     private const string Escape = "\\";
-    private readonly ConcurrentDictionary<string, IReadOnlyList<Unit>> _labels = new();
 
     public async Task<IReadOnlyList<SearchHit>> FindAsync(string? analysisId, string text, int take = 6, CancellationToken cancellation = default)
     {
@@ -38,15 +32,16 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
         }
 
         var patterns = words.Select(Pattern).ToArray();
+        var labels = here is null ? ShortLabels.None : await labelIndex.OfAsync(database, analysisId!, here.Key, cancellation);
         var hits = new List<SearchHit>();
         hits.AddRange(await AnalysesAsync(database, patterns, take, cancellation));
         hits.AddRange(await ClassesAsync(database, here?.Key, patterns, take, cancellation));
-        hits.AddRange(await ConceptsAsync(database, here?.Key, patterns, take, cancellation));
+        hits.AddRange(await ConceptsAsync(database, here?.Key, labels, patterns, take, cancellation));
         hits.AddRange(await UserConceptsAsync(database, here?.Key, patterns, take, cancellation));
         hits.AddRange(await StrategiesAsync(database, here?.Key, patterns, take, cancellation));
         if (here is not null)
         {
-            hits.AddRange((await LabelsAsync(database, analysisId!, here.Key, cancellation))
+            hits.AddRange(labels.Units
                 .Where(unit => words.All(word => unit.Label!.Contains(word, StringComparison.OrdinalIgnoreCase) || unit.Title.Contains(word, StringComparison.OrdinalIgnoreCase)))
                 .Take(take)
                 .Select(unit => new SearchHit(
@@ -92,7 +87,7 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
     }
 
     // A concept is found by its own name, its code and its class: "plain star c0".
-    private static async Task<IEnumerable<SearchHit>> ConceptsAsync(DashboardDbContext database, int? key, string[] patterns, int take, CancellationToken cancellation)
+    private static async Task<IEnumerable<SearchHit>> ConceptsAsync(DashboardDbContext database, int? key, ShortLabels labels, string[] patterns, int take, CancellationToken cancellation)
     {
         var rows =
             from concept in database.Concepts.AsNoTracking()
@@ -112,7 +107,7 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
         return found.Select(row => new SearchHit(
             "concept",
             string.IsNullOrWhiteSpace(row.Name) ? $"{Names.Code(row.Rank)} of {row.ClassName}" : row.Name,
-            string.IsNullOrWhiteSpace(row.Name) ? "" : $"{Names.Code(row.Rank)} of {row.ClassName}",
+            string.IsNullOrWhiteSpace(row.Name) ? labels.OfConcept(row.Id)?.Text ?? "" : $"{Names.Code(row.Rank)} of {row.ClassName}",
             PageUrls.Concept(row.Analysis, row.Id),
             ApiUrls.Crop(row.Analysis, row.Id, 0, 96),
             row.Id));
@@ -153,50 +148,5 @@ internal sealed class SearchService(IDbContextFactory<DashboardDbContext> databa
         }
 
         return hits;
-    }
-
-    private async Task<IReadOnlyList<Unit>> LabelsAsync(DashboardDbContext database, string analysisId, int key, CancellationToken cancellation)
-    {
-        var task = await database.Tasks.AsNoTracking()
-            .Where(row => row.AnalysisKey == key && row.Kind == LabelView.TaskKind && row.State == AnalysisState.Completed)
-            .OrderByDescending(row => row.Key).Select(row => row.TaskKey).FirstOrDefaultAsync(cancellation);
-        if (task is null)
-        {
-            return [];
-        }
-
-        if (_labels.TryGetValue(task, out var known))
-        {
-            return known;
-        }
-
-        try
-        {
-            await using var file = File.OpenRead(Path.Combine(folders.Task(analysisId, task), TaskRunner.ResultFile));
-            var result = await JsonSerializer.DeserializeAsync<Result>(file, JsonSerializerOptions.Web, cancellation);
-            known = [.. (result?.Units ?? []).Where(unit => unit.Label is not null)];
-        }
-        catch (Exception fault) when (fault is IOException or JsonException or UnauthorizedAccessException)
-        {
-            // Lost or damaged: the page of labels says so.
-            return [];
-        }
-
-        if (_labels.Count >= LabelsKept)
-        {
-            _labels.Clear();
-        }
-
-        return _labels[task] = known;
-    }
-
-    // What a search needs of a result that may be large.
-    private sealed record Result(IReadOnlyList<Unit>? Units);
-
-    private sealed record Unit(string Kind, int Index, int? Concept, string? ClassName, string? Label)
-    {
-        public string Key => new UnitView { Kind = Kind, Index = Index, Concept = Concept }.Key;
-
-        public string Title => new UnitView { Kind = Kind, Index = Index, ClassName = ClassName }.Title;
     }
 }

@@ -97,6 +97,12 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
     public Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default) =>
         Task.FromResult<IReadOnlyList<SharedMember>>([.. concepts.Select(id => new SharedMember(id / 10, $"class {id / 10}", new ConceptTile(id, $"c{id % 10}", id % 10, 0.1)))]);
 
+    /// <summary>Labels of channels.</summary>
+    public Dictionary<int, ShortLabel> Neurons { get; } = [];
+
+    public Task<IReadOnlyDictionary<int, ShortLabel>> NeuronLabelsAsync(string analysisId, IReadOnlyCollection<int> channels, CancellationToken cancellation = default) =>
+        Task.FromResult<IReadOnlyDictionary<int, ShortLabel>>(Neurons.Where(pair => channels.Contains(pair.Key)).ToDictionary());
+
     public Task<StrategyView?> StrategyAsync(string analysisId, int classIndex, int strategy, CancellationToken cancellation = default) =>
         Task.FromResult(Strategy?.Strategy.Index == strategy ? Strategy : null);
 

@@ -55,7 +55,7 @@ public sealed class OwnImagePageTests : AnalysisPageContext
             {
                 Analysis = Samples.Analysis(), Sample = Samples.Sample(-1, cls: 1) with { Predicted = "dog", ClassName = "dog", Confidence = 0.8 }, HasMaps = true,
                 Top = [("dog", 0.8), ("cat", 0.1)], ContributionsTo = "dog", Logit = 4,
-                Contributions = [new(Samples.Tile(2, 0.4), "ears", 3, 1), new(Samples.Tile(0, 0.1), "c0", 0.5, 0.5), new(null, "bias", 0.5)],
+                Contributions = [new(Samples.Tile(2, 0.4, "ears"), "ears", 3, 1), new(Samples.Tile(0, 0.1), "c0", 0.5, 0.5), new(null, "bias", 0.5)],
                 Concepts = [Samples.Card(2, 0.4, "ears"), Samples.Card(0, 0.1)], Strategy = Samples.Strategy(0, 40, 0.5), Prototype = Samples.Sample(9), Nearest = [(Samples.Sample(7), 0.5)],
             },
         };

@@ -81,7 +81,7 @@ public sealed class SentencesTests
         {
             Analysis = Samples.Analysis(),
             Sample = Samples.Sample(1) with { Predicted = "mushroom", Correct = false, Confidence = 0.26, ClassName = "umbrella" },
-            Contributions = [new(Samples.Tile(0, 0.5), "c1", 1.2), new(null, "not explained by a concept", -1.1)],
+            Contributions = [new(Samples.Tile(1, 0.5), "c1", 1.2), new(null, "not explained by a concept", -1.1)],
             ContributionsTo = "umbrella",
             Logit = 0.1,
         };
@@ -131,7 +131,7 @@ public sealed class SentencesTests
         {
             Analysis = Samples.Analysis(),
             Sample = Samples.Sample(1) with { Predicted = "cat", Correct = false, Confidence = 0.71, ClassName = "dog" },
-            Contributions = [new(Samples.Tile(0, 0.5), "whiskers", 3), new(null, "bias", 1)],
+            Contributions = [new(Samples.Tile(0, 0.5, "whiskers"), "whiskers", 3), new(null, "bias", 1)],
             Logit = 4,
         };
         Assert.Equal("Predicted “cat” (71%), labelled “dog”. The concept whiskers adds most to the score: 75% of it.", Sentences.Sample(view));

@@ -20,6 +20,7 @@ public sealed partial class ClassPage
     private IReadOnlyList<string> _conceptNames = [];
     private IReadOnlyList<ConceptCard> _listed = [];
     private IReadOnlyList<string> _listedNames = [];
+    private IReadOnlyList<string> _listedTitles = [];
     private IReadOnlyList<int> _standIns = [];
     private IReadOnlyList<string> _colours = [];
     private IReadOnlyList<(string Name, int Prototype)> _strategies = [];
@@ -86,10 +87,11 @@ public sealed partial class ClassPage
             return;
         }
 
-        _conceptNames = [.. View.Concepts.Select(Names.Concept)];
+        _conceptNames = [.. View.Concepts.Select(Names.Whole)];
         _listed = ListedConcepts.Of(View);
         _standIns = ListedConcepts.StandIns(View);
         _listedNames = [.. _listed.Select(Names.Concept)];
+        _listedTitles = [.. _listed.Select(Names.Whole)];
         _colours = [.. _listed.Select(c => ConceptPalette.ForRank(c.Rank))];
         _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
         _from = Math.Min(0, _listed.Count == 0 ? 0 : _listed.Min(c => ListedConcepts.Share(c) - (ListedConcepts.Spread(c) ?? 0)));
@@ -129,7 +131,7 @@ public sealed partial class ClassPage
 
         if (_concept is not null)
         {
-            return $"Selection: images that show {Names.Concept(_concept)}, from strong to weak";
+            return $"Selection: images that show {Names.Labelled(_concept)}, from strong to weak";
         }
 
         return Strategy is { } index && view.Strategies.FirstOrDefault(s => s.Index == index) is { } strategy

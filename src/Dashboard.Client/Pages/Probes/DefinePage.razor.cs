@@ -13,6 +13,7 @@ public sealed partial class DefinePage
     private DraftQuery _query = DraftQuery.Of(null, null, null, null, null, null);
     private IReadOnlyList<SampleTile> _tagged = [];
     private IReadOnlyList<ConceptCard> _concepts = [];
+    private ShortLabel? _neuron;
     private AttributesView? _attributes;
     private ConceptPreview? _preview;
     private CancellationTokenSource? _asking;
@@ -110,6 +111,7 @@ public sealed partial class DefinePage
             await ShowClassAsync(concept.Class);
         }
 
+        _neuron = _query is { From: "neuron", Unit: { } channel } ? (await Atlas.NeuronLabelsAsync(Id, [channel], Lifetime)).GetValueOrDefault(channel) : null;
         await AskAsync();
     }
 

@@ -13,6 +13,8 @@ public sealed partial class ProbePage
     private ConceptPreview? _preview;
     private ProbeView? _probe;
     private IReadOnlyList<CurveChart.Curve> _curves = [];
+    private IReadOnlyDictionary<int, ShortLabel> _neurons = new Dictionary<int, ShortLabel>();
+    private SharedMember? _source;
     private object? _parameters;
     private string? _error;
     private bool _deleting;
@@ -59,6 +61,8 @@ public sealed partial class ProbePage
         }
 
         (_concept, _parameters) = (concept, new { concept = concept.Definition });
+        _source = concept.Definition is { Source: "concept", Unit: { } unit } ? (await Atlas.ConceptTilesAsync(Id, [unit], cancellation)).FirstOrDefault() : null;
+        _neurons = concept.Definition is { Source: "neuron", Unit: { } channel } ? await Atlas.NeuronLabelsAsync(Id, [channel], cancellation) : new Dictionary<int, ShortLabel>();
         if (RendererInfo.IsInteractive)
         {
             try
@@ -76,7 +80,7 @@ public sealed partial class ProbePage
     }
 
     /// <inheritdoc/>
-    protected override void OnLeaving() => (_concept, _preview, _probe, _error, _deleting) = (null, null, null, null, false);
+    protected override void OnLeaving() => (_concept, _preview, _probe, _source, _error, _deleting) = (null, null, null, null, null, false);
 
     /// <inheritdoc/>
     protected override void OnAddress() => Draw();
@@ -84,6 +88,11 @@ public sealed partial class ProbePage
     private async Task OnTask(TaskView task)
     {
         _probe = task.State == AnalysisState.Completed ? ProbeView.Parse(await Tasks.ResultAsync(Id, task.Id, Lifetime)) : null;
+        if (_probe?.Layers.FirstOrDefault(l => l.Analysed) is { } analysed)
+        {
+            _neurons = await Atlas.NeuronLabelsAsync(Id, [.. analysed.Strongest.Select(n => n.Channel), .. _concept?.Definition is { Source: "neuron", Unit: { } unit } ? [unit] : Array.Empty<int>()], Lifetime);
+        }
+
         Draw();
     }
 

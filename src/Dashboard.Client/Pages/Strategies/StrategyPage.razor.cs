@@ -56,7 +56,7 @@ public sealed partial class StrategyPage
             return;
         }
 
-        _conceptNames = [.. View.Concepts.Select(c => c.Concept.Name)];
+        _conceptNames = [.. View.Concepts.Select(c => Names.Whole(c.Concept))];
         _listed = ListedConcepts.Of(View);
         _standIns = ListedConcepts.StandIns(View);
         _strategies = [.. View.Strategies.Select(s => ($"{Names.StrategyTitle(s)}: {s.Summary}", s.Prototype))];
