@@ -138,7 +138,9 @@ internal static class DashboardHost
         services.AddSingleton<DraftResolver>();
         services.AddSingleton<IUserConceptService, UserConceptService>();
         services.AddSingleton<ISearchService, SearchService>();
-        services.AddSingleton<ISampleSearchService, SampleSearchService>();
+        services.AddSingleton<SampleSearchService>();
+        services.AddSingleton<ISampleSearchService>(provider => provider.GetRequiredService<SampleSearchService>());
+        services.AddSingleton<IConceptSpreadService, ConceptSpreadService>();
         services.AddSingleton<IOwnImageService, OwnImageService>();
         services.AddSingleton<ShareService>();
         services.AddSingleton<IShareService>(provider => provider.GetRequiredService<ShareService>());

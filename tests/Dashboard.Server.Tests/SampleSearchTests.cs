@@ -62,6 +62,28 @@ public sealed class SampleSearchTests
             // Nothing asked for, unknown things, impossible things.
             var nothing = await GetAsync<SampleSearchView>(site, place);
             Assert.Equal((0, 0, (string?)null), (nothing.Matches, nothing.Found.Count, nothing.Problem));
+            Assert.Equal(10, nothing.Starters.Count);
+            Assert.All(nothing.Starters, s => Assert.Equal((0, s.Class), (s.Concept.Rank, s.Concept.Id / 4)));
+            Assert.Equal(nothing.Starters.Select(s => s.Concept.Share).OrderDescending(), nothing.Starters.Select(s => s.Concept.Share));
+            Assert.Empty(found.Starters);
+
+            // Spread over the classes, against the definition: class 3 of concept 13.
+            var spread = await GetAsync<ConceptSpread>(site, $"/api/analyses/{id}/concepts/13/spread");
+            float[] mean;
+            using (var tensors = SafetensorsFile.Open(Path.Combine(run, "tensors.safetensors")))
+            {
+                mean = Array.ConvertAll(tensors.Span<double>("mean").ToArray(), value => (float)value);
+            }
+
+            var average = mean.Zip(ClassArraysFile.Read(ClassArraysFile.PathOf(run, 3)).Vectors.AsSpan(128, 128).ToArray(), (m, v) => (double)m * v).Sum();
+            var own = first[120..160].Order().ToArray();
+            var row = spread.Shown.Single(r => r.Class == 3);
+            Assert.Equal((10, 10, 40), (spread.Classes, spread.Shown.Count, row.Images));
+            Assert.Equal(((own[19] + own[20]) / 2.0) - average, row.Median, 1e-4);
+            Assert.Equal(spread.Shown.OrderByDescending(r => r.Median).Select(r => r.Class), spread.Shown.Select(r => r.Class));
+            Assert.Equal(Enumerable.Range(0, 10), spread.Shown.Select(r => r.Place));
+            Assert.Equal(first[120..160].Average(s => first.Where((_, r) => r / 40 != 3).Average(o => s > o ? 1.0 : s == o ? 0.5 : 0)), spread.Auc!.Value, 1e-3);
+            Assert.Equal(HttpStatusCode.NotFound, (await site.Http.GetAsync($"/api/analyses/{id}/concepts/99999/spread", Stop)).StatusCode);
             Assert.Equal(13, Assert.Single((await GetAsync<SampleSearchView>(site, $"{place}?with=13&without=99999")).Concepts).Concept.Concept.Id);
             await RefusedAsync(site, $"{place}?like=400", HttpStatusCode.BadRequest, "no sample 400");
             await RefusedAsync(site, $"{place}?class=77&with=13", HttpStatusCode.BadRequest, "no class 77");
@@ -73,6 +95,7 @@ public sealed class SampleSearchTests
             // Without activations, as an analysis of an earlier version may be, it says so.
             File.Delete(Path.Combine(run, "tensors.safetensors"));
             await RefusedAsync(site, $"{place}?with=13", HttpStatusCode.Conflict, "kept no activations");
+            await RefusedAsync(site, $"/api/analyses/{id}/concepts/14/spread", HttpStatusCode.Conflict, "kept no activations");
             await File.WriteAllBytesAsync(Path.Combine(run, "tensors.safetensors"), new byte[40], Stop);
             await RefusedAsync(site, $"{place}?with=14", HttpStatusCode.BadRequest, "tensors.safetensors");
         }

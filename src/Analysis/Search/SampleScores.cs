@@ -47,6 +47,27 @@ public sealed class SampleScores(string resultFolder)
         return scores;
     }
 
+    /// <summary>Activations v · (a − m) of every sample, m the mean of the data set; NaN where a holds one.</summary>
+    /// <param name="vector">v, length C.</param>
+    /// <param name="cancellation">Checked between parts.</param>
+    /// <returns>Length N.</returns>
+    /// <exception cref="AnalysisException">The file is missing or damaged, or the direction has another length.</exception>
+    public float[] Activations(float[] vector, CancellationToken cancellation = default)
+    {
+        var scores = Project([vector], cancellation)[0];
+        using var file = Open(out _, out var channels);
+        var mean = file.Span<double>("mean");
+        RequireLength(mean.Length, channels);
+        var offset = 0.0;
+        for (var c = 0; c < channels; c++)
+        {
+            offset += mean[c] * vector[c];
+        }
+
+        TensorPrimitives.Subtract(scores, (float)offset, scores);
+        return scores;
+    }
+
     /// <summary>
     /// Likeness of every sample to an image: the cosine of a − m and q − m in [−1, 1], m the mean of the data set; 0 where one of
     /// the two has no length.

@@ -65,6 +65,9 @@ public sealed record SampleSearchView : IAnalysisView
     /// <summary>The concepts: those that must be present, then those that must be absent; unknown ones are left out.</summary>
     public IReadOnlyList<SoughtConcept> Concepts { get; init; } = [];
 
+    /// <summary>Where nothing is sought, concepts to begin with: the strongest of the classes that rest most on one; else empty.</summary>
+    public IReadOnlyList<SharedMember> Starters { get; init; } = [];
+
     /// <summary>The sample whose likes are sought; null for none.</summary>
     public SampleTile? Like { get; init; }
 

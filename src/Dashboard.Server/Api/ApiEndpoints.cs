@@ -172,6 +172,12 @@ internal static class ApiEndpoints
         group.MapGet("/concepts/shared", async Task<IResult> (string id, AtlasService atlas, CancellationToken cancellation) =>
                 await atlas.ShareMatrixAsync(id, cancellation) is { } matrix ? TypedResults.Bytes(matrix, "application/octet-stream") : Missing("There is no such analysis."))
             .WithName("GetSharedConcepts").WithSummary("How many concepts each two classes share, binary (docs/file-formats.md).");
+        group.MapGet("/concepts/{concept:int}/spread", async Task<IResult> (string id, int concept, IConceptSpreadService spreads, CancellationToken cancellation) =>
+                await spreads.SpreadAsync(id, concept, cancellation) is not { } spread ? Missing("There is no such concept.")
+                : spread.Problem is { } problem ? TypedResults.Problem(problem, statusCode: StatusCodes.Status409Conflict, title: "The spread is not known")
+                : TypedResults.Ok(spread))
+            .WithName("ConceptSpread").WithSummary("How strongly the images of each class show a concept: quantiles of its activation.")
+            .Produces<ConceptSpread>().ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict);
         group.MapGet("/concepts/{concept:int}/tile", async Task<IResult> (string id, int concept, IAtlasService atlas, CancellationToken cancellation) =>
                 Found((await atlas.ConceptTilesAsync(id, [concept], cancellation)).FirstOrDefault(), "concept"))
             .WithName("GetConceptTile").WithSummary("A concept in short: its name, class and share.").Produces<SharedMember>();

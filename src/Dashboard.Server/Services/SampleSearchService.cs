@@ -22,6 +22,7 @@ internal sealed class SampleSearchService(
     public const int Deepest = 2000;
 
     private const int MostClasses = 12;
+    private const int MostStarters = 18;
 
     // Four bytes a sample and concept: twelve concepts of a million samples.
     private const long MostBytes = 64L << 20;
@@ -63,7 +64,9 @@ internal sealed class SampleSearchService(
         view = view with { ClassName = chosen, Like = like, Image = own is null ? null : wanted.Image, Concepts = [.. concepts.Select(c => new SoughtConcept(tiles[c.Id], c.Present, 0))] };
         if (concepts.Count == 0 && like is null && own is null)
         {
-            return view;
+            var strongest = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && row.Rank == 0)
+                .OrderByDescending(row => row.Importance).ThenBy(row => row.Id).Take(MostStarters).Select(row => row.Id).ToListAsync(cancellation);
+            return view with { Starters = await atlas.ConceptTilesAsync(analysisId, strongest, cancellation) };
         }
 
         try
@@ -270,8 +273,8 @@ internal sealed class SampleSearchService(
         return vectors.Length > 0 ? vectors : throw new AnalysisException($"The analysis kept no vector of the concept {concept.Id}.", "Run it again.");
     }
 
-    /// <summary>Class of every sample of a finished analysis, from the classes' files.</summary>
-    private Task<int[]> ClassOf(AnalysisEntity analysis)
+    /// <summary>Class of every sample of a finished analysis, from the classes' files; −1 for none. Not to be changed.</summary>
+    public Task<int[]> ClassOf(AnalysisEntity analysis)
     {
         lock (_gate)
         {

@@ -18,7 +18,8 @@ public abstract class AnalysisPageContext : BunitContext
         Services.AddDashboardClient();
         Services.AddSingleton<IAnalysisService>(Fakes).AddSingleton<IAtlasService>(Fakes).AddSingleton<IAnnotationService>(Fakes).AddSingleton<IProgressFeed>(Fakes)
             .AddSingleton<ITaskService>(Tasks).AddSingleton<IUserConceptService>(Concepts)
-            .AddSingleton<ISampleSearchService>(Search).AddSingleton<ISearchService>(Search).AddSingleton<IOwnImageService>(Images);
+            .AddSingleton<ISampleSearchService>(Search).AddSingleton<ISearchService>(Search).AddSingleton<IOwnImageService>(Images)
+            .AddSingleton<IConceptSpreadService>(Spreads);
         SetRendererInfo(new RendererInfo("Server", isInteractive: true));
         Fakes.View = new AtlasView { Analysis = Samples.Analysis(), Classes = [Samples.Class(0, "cat"), Samples.Class(1, "dog")] };
     }
@@ -30,6 +31,8 @@ public abstract class AnalysisPageContext : BunitContext
     private protected FakeOwnImages Images { get; } = new();
 
     private protected FakeSearch Search { get; } = new();
+
+    private protected FakeSpreads Spreads { get; } = new();
 
     private protected FakeConcepts Concepts { get; } = new();
 

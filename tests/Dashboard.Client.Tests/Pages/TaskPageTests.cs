@@ -15,12 +15,14 @@ public sealed class TaskPageTests : BunitContext
     private const string Id = "0123456789ab";
     private readonly FakeServices _fakes = new();
     private readonly FakeTasks _tasks = new();
+    private readonly FakeSpreads _spreads = new();
 
     public TaskPageTests()
     {
         JSInterop.Mode = JSRuntimeMode.Loose;
         Services.AddDashboardClient();
-        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes).AddSingleton<ITaskService>(_tasks);
+        Services.AddSingleton<IAnalysisService>(_fakes).AddSingleton<IAtlasService>(_fakes).AddSingleton<IAnnotationService>(_fakes).AddSingleton<IProgressFeed>(_fakes).AddSingleton<ITaskService>(_tasks)
+            .AddSingleton<IConceptSpreadService>(_spreads);
         SetRendererInfo(new RendererInfo("Server", isInteractive: true));
     }
 
@@ -76,6 +78,25 @@ public sealed class TaskPageTests : BunitContext
         var link = page.Find("[data-testid=concept-label] a");
         Assert.Equal(("Find labels", $"/analyses/{Id}/labels"), (link.TextContent, link.GetAttribute("href")));
         Assert.Equal(0, _tasks.Reads);
+    }
+
+    [Fact]
+    public void A_concept_shows_which_classes_show_it_most_and_always_its_own()
+    {
+        Concept(Samples.Card(3, 0.6) with { Id = 30 });
+        var page = Render<ConceptPage>(p => p.Add(c => c.Id, Id).Add(c => c.ConceptId, 30));
+        var rows = page.FindAll("[data-testid=by-class] tbody tr");
+        Assert.Equal(["cat", "dog #31"], rows.Select(r => r.QuerySelector("th")!.TextContent));
+        Assert.Equal([false, true], rows.Select(r => r.ClassList.Contains("own")));
+        // The scale goes from −2 to 3: the middle half of "dog" from −1 to 1 lies from a fifth to three fifths.
+        Assert.StartsWith("left:20%;width:40%", rows[1].QuerySelector(".half")!.GetAttribute("style"));
+        Assert.Contains(page.FindAll("p").Select(p => p.TextContent), text =>
+            text == "“cat” shows it most; “dog”, for which it was found, is number 31 of 40. An image of “dog” shows more of it than one of another class in 93% of pairs (50% would be chance).");
+
+        _spreads.Problem = "This analysis kept no activations of other classes.";
+        var without = Render<ConceptPage>(p => p.Add(c => c.Id, Id).Add(c => c.ConceptId, 30));
+        Assert.Empty(without.FindAll("[data-testid=by-class]"));
+        Assert.Contains(_spreads.Problem, without.Markup);
     }
 
     [Theory]
