@@ -191,6 +191,7 @@ internal static class DashboardHost
                 site.UseStatusCodePagesWithReExecute("/not-found", createScopeForStatusCodePages: true);
             });
         app.UseRouting();
+        app.UseCircuitEnd();
         app.UseAntiforgery();
 
         app.MapStaticAssets();

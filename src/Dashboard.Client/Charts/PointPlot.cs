@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Dashboard.Client.State;
 using Microsoft.AspNetCore.Components;
 using Microsoft.JSInterop;
 
@@ -95,29 +96,12 @@ public abstract class PointPlot : ComponentBase, IAsyncDisposable
     public Task ClearAsync() => CallAsync("clear");
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         _disposed = true;
-        try
-        {
-            if (_plot is not null)
-            {
-                await _plot.InvokeVoidAsync("dispose");
-                await _plot.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the plot with it.
-        }
-
-        _self?.Dispose();
+        Browser.Release(_plot, _module, _self);
         GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>Numbers from little-endian bytes; a rest shorter than four bytes is left.</summary>

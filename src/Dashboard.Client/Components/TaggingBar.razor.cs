@@ -70,30 +70,13 @@ public sealed partial class TaggingBar
     });
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         _disposed = true;
         Basket.Changed -= OnChanged;
         Navigation.LocationChanged -= OnLocation;
-        try
-        {
-            if (_listener is not null)
-            {
-                await _listener.InvokeVoidAsync("dispose");
-                await _listener.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the listener with it.
-        }
-
-        _self?.Dispose();
+        Browser.Release(_listener, _module, _self);
+        return ValueTask.CompletedTask;
     }
 
     private string Text(string id)

@@ -106,26 +106,11 @@ public sealed partial class CommandPalette
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         _disposed = true;
         _asking?.Cancel();
-        try
-        {
-            if (_keys is not null)
-            {
-                await _keys.InvokeVoidAsync("dispose");
-                await _keys.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the listeners with it.
-        }
+        Browser.Release(_keys, _module);
+        return ValueTask.CompletedTask;
     }
 }

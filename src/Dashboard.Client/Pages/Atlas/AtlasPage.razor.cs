@@ -146,27 +146,10 @@ public sealed partial class AtlasPage : IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         Dispose();
-        try
-        {
-            if (_observer is not null)
-            {
-                await _observer.InvokeVoidAsync("dispose");
-                await _observer.DisposeAsync();
-            }
-
-            if (_module is not null)
-            {
-                await _module.DisposeAsync();
-            }
-        }
-        catch (JSDisconnectedException)
-        {
-            // The browser is gone, and the observer with it.
-        }
-
-        _self?.Dispose();
+        Browser.Release(_observer, _module, _self);
+        return ValueTask.CompletedTask;
     }
 }
