@@ -39,6 +39,49 @@ public sealed class AccessTests
         Assert.Equal(HttpStatusCode.Forbidden, hub.StatusCode);
     }
 
+    [Theory]
+    [InlineData("cross-site")]
+    [InlineData("same-site")]
+    public async Task Another_site_cannot_start_work_on_local_files_by_a_picture_whose_address_is_an_inspection(string value)
+    {
+        await using var site = await TestSite.StartAsync();
+        foreach (var path in new[] { "/api/networks/preview?path=/x&dataset=/y", "/api/datasets/preview?path=/x", "/api/analyses" })
+        {
+            using var foreign = new HttpRequestMessage(HttpMethod.Get, path);
+            foreign.Headers.TryAddWithoutValidation("Sec-Fetch-Site", value);
+            foreign.Headers.TryAddWithoutValidation("Sec-Fetch-Mode", "no-cors");
+            Assert.Equal(HttpStatusCode.Forbidden, (await site.Http.SendAsync(foreign, Stop)).StatusCode);
+            foreach (var own in new[] { "same-origin", "none" })
+            {
+                using var here = new HttpRequestMessage(HttpMethod.Get, path);
+                here.Headers.TryAddWithoutValidation("Sec-Fetch-Site", own);
+                Assert.NotEqual(HttpStatusCode.Forbidden, (await site.Http.SendAsync(here, Stop)).StatusCode);
+            }
+        }
+
+        // A link from elsewhere to a page is followed.
+        using var link = new HttpRequestMessage(HttpMethod.Get, "/");
+        link.Headers.TryAddWithoutValidation("Sec-Fetch-Site", value);
+        Assert.Equal(HttpStatusCode.OK, (await site.Http.SendAsync(link, Stop)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/shared")]
+    [InlineData("/shared/")]
+    [InlineData("/shared/one/two")]
+    [InlineData("/login/more")]
+    [InlineData("/healthz/more")]
+    public async Task Below_the_open_addresses_no_page_of_the_site_is_shown_without_a_login(string path)
+    {
+        await using var site = await TestSite.StartAsync(urls: "http://0.0.0.0:0", settings: new Dictionary<string, string> { ["Dashboard:Token"] = Token });
+        Assert.Equal(HttpStatusCode.Unauthorized, (await site.Http.GetAsync(path, Stop)).StatusCode);
+
+        // What a reader of a link that has ended sees is not made by the site's pages either.
+        var ended = await site.Http.GetAsync("/shared/aaaaaaaaaaaaaaaaaaaaaa", Stop);
+        Assert.Equal(HttpStatusCode.NotFound, ended.StatusCode);
+        Assert.DoesNotContain("Blazor:", await ended.Content.ReadAsStringAsync(Stop));
+    }
+
     [Fact]
     public async Task The_same_request_from_this_site_reaches_the_service()
     {

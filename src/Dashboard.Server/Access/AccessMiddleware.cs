@@ -60,9 +60,13 @@ internal sealed class AccessMiddleware(RequestDelegate next, HostAddress address
             "Open the address with the token that was printed at the start, or send it as 'Authorization: Bearer TOKEN'.");
     }
 
-    /// <summary>Requests that may change something: unsafe methods, and connections over which anything can be asked.</summary>
+    /// <summary>
+    /// Requests that may change something or cost much: unsafe methods, connections over which anything can be asked, and the API,
+    /// where looking at a network or a data set starts work on local files.
+    /// </summary>
     private static bool ChangesThings(HttpRequest request) =>
         !(HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method))
+        || request.Path.StartsWithSegments("/api")
         || request.Path.StartsWithSegments("/hubs")
         || request.Path.StartsWithSegments("/_blazor");
 
@@ -79,9 +83,10 @@ internal sealed class AccessMiddleware(RequestDelegate next, HostAddress address
         return site is "" or "same-origin" or "none";
     }
 
-    /// <summary>What can be seen without a login.</summary>
+    /// <summary>What can be seen without a login: these addresses and none below them, which would be answered by a page of the site.</summary>
     private static bool IsOpen(PathString path) =>
-        path.StartsWithSegments("/login") || path.StartsWithSegments("/shared") || path == "/healthz" || path == "/readyz" || path == "/favicon.svg";
+        path == "/login" || path == "/healthz" || path == "/readyz" || path == "/favicon.svg"
+        || (path.StartsWithSegments("/shared", out var token) && token.Value?.TrimEnd('/') is { Length: > 1 } value && value.LastIndexOf('/') == 0);
 
     private bool BearerIsValid(HttpRequest request)
     {
