@@ -90,6 +90,7 @@ public sealed class SampleSearchTests
             await RefusedAsync(site, $"{place}?with=13&strongest=0", HttpStatusCode.BadRequest, "above 0");
             await RefusedAsync(site, $"{place}?with=13&take=2001", HttpStatusCode.BadRequest, "first 2,000");
             await RefusedAsync(site, $"{place}?{string.Join('&', Enumerable.Range(0, 13).Select(c => $"with={c}"))}", HttpStatusCode.BadRequest, "at most 12");
+            await RefusedAsync(site, $"{place}?with=13&without=0&without=13", HttpStatusCode.BadRequest, "concept 13 and do not show it");
             await RefusedAsync(site, "/api/analyses/ffffffffffff/search?with=1", HttpStatusCode.NotFound, "no analysis");
 
             // Without activations, as an analysis of an earlier version may be, it says so.

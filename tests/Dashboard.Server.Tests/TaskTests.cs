@@ -103,6 +103,13 @@ public sealed class TaskTests
         Assert.Contains("32 to 224", await RefusedAsync(site, place, new { kind = Kind, parameters = new { @class = 0, concept = 0, size = 5000 } }));
         Assert.Contains("not a JSON object", await RefusedAsync(site, place, new { kind = Kind, parameters = 5 }));
 
+        // What is null is not given; a list of nothing means nothing.
+        Assert.Contains("Choose l2 or l1", await RefusedAsync(site, place, new { kind = "probe", parameters = new { penalty = "l3", layers = (string[]?)null, concept = new { name = "x", source = "classes", classes = new[] { "x" } } } }));
+        Assert.Contains("1 to 5", await RefusedAsync(site, place, new { kind = "label", parameters = new { sources = (string[]?)null, length = 9 } }));
+        Assert.Contains("'sources' holds null", await RefusedAsync(site, place, new { kind = "label", parameters = new { sources = new[] { "classes", null } } }));
+        Assert.Contains("'sets' holds null", await RefusedAsync(site, place, new { kind = "retrain", parameters = new { sets = new string?[] { null } } }));
+        Assert.Contains("Give its number", await RefusedAsync(site, place, new { kind = "attribute", parameters = new { target = "class", projection = (string?)null, entries = (string?)null } }));
+
         // Paths that a task would read lie below the allowed roots.
         Assert.Contains("outside the folders", await RefusedAsync(site, place, new { kind = "attribute", parameters = new { target = "class", @class = 0, dataset = "/etc" } }));
         Assert.Contains("outside the folders", await RefusedAsync(site, place, new { kind = "attribute", parameters = new { target = "class", @class = 0, networks = new[] { "/etc/passwd" } } }));

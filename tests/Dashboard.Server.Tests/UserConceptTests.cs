@@ -127,6 +127,16 @@ public sealed class UserConceptTests
         await RefusedAsync(await site.Http.PostAsJsonAsync($"{place}/preview", new ConceptDraft { Source = "neuron", Unit = 64 }, Json.Options, Stop), HttpStatusCode.BadRequest, "0 to 63");
         await RefusedAsync(await site.Http.PostAsJsonAsync($"{place}/preview", new ConceptDraft { Source = "neuron", Unit = 1, Share = 0.7 }, Json.Options, Stop), HttpStatusCode.BadRequest, "at most 0.5");
 
+        // JSON may hold null where nothing is meant by it.
+        foreach (var nothing in new object[]
+        {
+            new { source = "samples", positives = new string?[] { null } }, new { source = "classes", classes = new string?[] { null } },
+            new { source = "region", regions = new object?[] { null } }, new { source = "region", regions = new[] { new { left = 0 } } },
+        })
+        {
+            await RefusedAsync(await site.Http.PostAsJsonAsync($"{place}/preview", nothing, Stop), HttpStatusCode.BadRequest, "without a name");
+        }
+
         // One-sided: the preview says so, and nothing is kept.
         var all = new ConceptDraft { Name = "everything", Source = "classes", Classes = [.. (await GetAsync<AtlasView>(site, $"/api/analyses/{run}/atlas")).Classes.Select(c => c.Name)] };
         Assert.Contains("Leave at least one class out", (await PreviewAsync(site, place, all)).Problem);

@@ -28,6 +28,9 @@ internal sealed class JobCoordinator(
 
     private static readonly TimeSpan CancelGrace = TimeSpan.FromMilliseconds(400);
 
+    /// <summary>Results of a large class may be on their way into the catalogue when a stop is asked for.</summary>
+    private static readonly TimeSpan CancelLimit = TimeSpan.FromSeconds(10);
+
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -143,13 +146,22 @@ internal sealed class JobCoordinator(
         active.Stop.TrySetResult();
         await AskToStopAsync(active);
         await Task.WhenAny(active.Reported.Task, Task.Delay(CancelGrace, cancellation));
-        if (!active.Reported.Task.IsCompleted)
+        // Where it is over already, the engine may be at work for somebody else.
+        if (!active.Reported.Task.IsCompleted && !active.Done.Task.IsCompleted)
         {
             supervisor.Abandon(supervisor.Current);
             active.Abandoned.TrySetResult();
         }
 
-        await active.Done.Task.WaitAsync(TimeSpan.FromSeconds(10), cancellation);
+        try
+        {
+            await active.Done.Task.WaitAsync(CancelLimit, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            throw new ServiceException("It has been told to stop, and its last results are still being taken into the catalogue. Try again in a moment.");
+        }
+
         // It may have been queued again, or not have been taken at all, in the moment of the request.
         await cancelQueued();
     }

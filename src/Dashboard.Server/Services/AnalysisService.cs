@@ -116,7 +116,7 @@ internal sealed class AnalysisService(
 
         await using (var database = await databases.CreateDbContextAsync(cancellation))
         {
-            await database.Analyses.Where(entity => entity.Key == row.Key).ExecuteUpdateAsync(
+            var changed = await database.Analyses.Where(entity => entity.Key == row.Key && entity.State == row.State).ExecuteUpdateAsync(
                 set => set.SetProperty(entity => entity.State, AnalysisState.Queued)
                     .SetProperty(entity => entity.Message, (string?)null)
                     .SetProperty(entity => entity.Ended, (DateTimeOffset?)null)
@@ -124,6 +124,11 @@ internal sealed class AnalysisService(
                     .SetProperty(entity => entity.FailureMark, 0)
                     .SetProperty(entity => entity.QueueOrder, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()),
                 cancellation);
+            if (changed == 0)
+            {
+                // Somebody else has resumed it in this moment; it may be running already.
+                return;
+            }
         }
 
         progress.Publish(id, old => old with { State = AnalysisState.Queued, Message = null });

@@ -87,6 +87,11 @@ internal sealed class SampleSearchService(
             throw new ServiceException($"{wanted.With.Count + wanted.Without.Count} concepts are sought at once. Choose at most {SampleSearch.MostConcepts}.");
         }
 
+        if (wanted.With.Intersect(wanted.Without).Select(id => (int?)id).FirstOrDefault() is { } both)
+        {
+            throw new ServiceException($"Images that show concept {both} and do not show it were asked for. Take it out of one of the two.");
+        }
+
         if (!(wanted.Strongest is > 0 and <= 1) || !(wanted.Outside is >= 0 and < 1))
         {
             throw new ServiceException(FormattableString.Invariant(

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Analysis;
 using Analysis.Atlas;
 using Analysis.Runs.Tasks;
@@ -304,11 +305,39 @@ internal sealed class TaskService(
         try
         {
             var task = TaskCatalogue.Get(kind ?? "");
-            return (task, task.Normalise(given));
+            var told = JsonNode.Parse(given.GetRawText())!;
+            LeaveOutNulls(told, "parameters");
+            return (task, task.Normalise(JsonSerializer.SerializeToElement(told)));
         }
         catch (AnalysisException fault)
         {
             throw new ServiceException(fault.Message);
+        }
+    }
+
+    /// <summary>A parameter that is null is not given. In a list, null stands for nothing that could be meant.</summary>
+    private static void LeaveOutNulls(JsonNode node, string name)
+    {
+        if (node is JsonObject parts)
+        {
+            foreach (var (key, value) in parts.ToList())
+            {
+                if (value is null)
+                {
+                    parts.Remove(key);
+                }
+                else
+                {
+                    LeaveOutNulls(value, key);
+                }
+            }
+        }
+        else if (node is JsonArray list)
+        {
+            foreach (var value in list)
+            {
+                LeaveOutNulls(value ?? throw new ServiceException($"The list '{name}' holds null. Leave it out of the list."), name);
+            }
         }
     }
 

@@ -145,6 +145,13 @@ internal sealed class UserConceptService(IDbContextFactory<DashboardDbContext> d
         var classes = draft.Source == "classes";
         var tagged = draft.Source is "samples" or "region";
         var unit = draft.Source is "concept" or "neuron";
+        IEnumerable<string?> paths = [.. draft.Classes ?? [], .. draft.Positives ?? [], .. draft.Negatives ?? [], .. (draft.Regions ?? []).Select(region => region?.Path)];
+        if (paths.Any(path => path is null))
+        {
+            // JSON may hold null where the type does not.
+            throw new ServiceException("A list of the concept holds an entry without a name. Give the path of each image, and the name of each class.");
+        }
+
         return new ConceptDraft
         {
             Name = draft.Name ?? "",
