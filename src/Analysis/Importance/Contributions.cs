@@ -124,20 +124,31 @@ public abstract class Contributions
     /// <param name="cancellation">Honoured between parts.</param>
     public abstract ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation);
 
-    /// <summary>Σ contributions / Σ coefficients of each concept; 0 where it has no coefficient.</summary>
-    private protected static double[] EffectOf(DenseMatrix codes, DenseMatrix contributions)
+    /// <summary>
+    /// Effect of one unit of each concept: Σ contributions / Σ coefficients, so that it times the mean coefficient is the mean
+    /// contribution. Coefficients with a sign may add up to nothing while the concept matters; for them it is the slope of the
+    /// contribution in the coefficient, Σ cu / Σ u². 0 where the concept has no coefficient.
+    /// </summary>
+    /// <param name="codes">n×k.</param>
+    /// <param name="contributions">n×(k+1).</param>
+    internal static double[] EffectOf(DenseMatrix codes, DenseMatrix contributions)
     {
         var effect = new double[codes.Columns];
         for (var i = 0; i < effect.Length; i++)
         {
-            double contribution = 0, coefficient = 0;
+            double contribution = 0, coefficient = 0, product = 0, square = 0;
+            var signed = false;
             for (var row = 0; row < codes.Rows; row++)
             {
-                contribution += contributions[row, i];
-                coefficient += codes[row, i];
+                var (u, c) = (codes[row, i], contributions[row, i]);
+                contribution += c;
+                coefficient += u;
+                product += u * c;
+                square += u * u;
+                signed |= u < 0;
             }
 
-            effect[i] = coefficient > 0 ? contribution / coefficient : 0;
+            effect[i] = signed ? product / square : coefficient > 0 ? contribution / coefficient : 0;
         }
 
         return effect;

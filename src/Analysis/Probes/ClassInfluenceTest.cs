@@ -216,7 +216,7 @@ internal static class ClassInfluenceTest
     }
 
     /// <summary>Holm's step-down correction over the classes.</summary>
-    private static List<ClassInfluenceEntry> Correct(List<ClassInfluenceEntry> entries)
+    internal static List<ClassInfluenceEntry> Correct(List<ClassInfluenceEntry> entries)
     {
         var order = Ranks.Ascending([.. entries.Select(e => e.PDerivative)]);
         double largest = 0;

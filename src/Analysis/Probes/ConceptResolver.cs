@@ -188,7 +188,7 @@ public static class ConceptResolver
     }
 
     /// <summary>Group of each sample: equal for exact duplicates.</summary>
-    private static ulong[] Groups(TaskContext context)
+    internal static ulong[] Groups(TaskContext context)
     {
         var rows = Enumerable.Range(0, context.Store.Rows).ToArray();
         var bytes = context.Store.Gather<byte>("hash", rows);

@@ -147,6 +147,27 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void Hsic_refuses_more_masks_than_it_could_compare()
+    {
+        using var scope = torch.NewDisposeScope();
+        var model = new FunctionModel(14, u => u.sum([1L]));
+        var fault = Assert.Throws<AnalysisException>(() => ImportanceCatalogue.Get("hsic").Estimate(model, ones([1, 14], ScalarType.Float64), new EstimatorOptions { Draws = 100_000 }));
+        Assert.Contains("at most 5000", fault.Message);
+    }
+
+    [Fact]
+    public void SmoothGrad_is_the_gradient_averaged_over_a_cloud_of_its_width()
+    {
+        using var scope = torch.NewDisposeScope();
+        // A kink at 1: where the code lies z widths beyond it, the slope is 1 for the share Φ(z) of the cloud and 0 for the rest.
+        var model = new FunctionModel(2, u => (u.select(1, 0) - Scalars.Of(1)).relu());
+        var codes = tensor(new[] { 1.2, 0, 1, 0, 0.8, 0 }, [3, 2]);
+        var phi = DenseMatrix.FromTensor(ImportanceCatalogue.Get("smoothgrad").Estimate(model, codes, new EstimatorOptions { Seed = 2, Draws = 4000 }));
+        Close.Absolute([0.8413, 0.5, 0.1587], phi.Column(0), 0.03, "share of the cloud beyond the kink");
+        Assert.All(phi.Column(1), v => Assert.Equal(0, v));
+    }
+
+    [Fact]
     public void The_closed_form_refuses_a_head_that_is_not_linear()
     {
         using var codes = ones(1, 2);
@@ -204,6 +225,27 @@ public sealed class EstimatorTests
     [InlineData(0, 7, 1)]
     [InlineData(-3.169272667, 10, 0.01)]
     public void Student_t_matches_the_tables(double t, double degrees, double p) => Assert.Equal(p, TailProbability.StudentT(t, degrees), 1e-8);
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 1)]
+    [InlineData(10, 3)]
+    [InlineData(25, 8)]
+    public void Subsets_of_concepts_have_one_size_so_that_an_offset_of_an_attribution_does_not_matter(int concepts, int size)
+    {
+        var subsets = Faithfulness.Subsets(concepts, 64, seed: 4);
+        for (var i = 0; i < subsets.Rows; i++)
+        {
+            Assert.Equal(size, subsets.Row(i).ToArray().Sum());
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var model = new FunctionModel(concepts, u => (u * arange(Scalars.Of(1), Scalars.Of(concepts + 1), Scalars.One)).sum([1L]));
+        var codes = ones([1, concepts], ScalarType.Float64);
+        var offset = new DenseMatrix(1, concepts, [.. Enumerable.Range(1, concepts).Select(i => i + 1000.0)]);
+        var fidelity = Faithfulness.MuFidelity(Faithfulness.Drops(model, codes, subsets), offset, subsets)[0];
+        Assert.Equal(concepts == 1 ? 0 : 1, fidelity, 9);
+    }
 
     [Fact]
     public void Sobol_points_fill_every_elementary_interval_of_each_dimension_and_pairs_evenly()

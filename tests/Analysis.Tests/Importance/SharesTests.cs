@@ -20,6 +20,15 @@ public sealed class SharesTests
     }
 
     [Fact]
+    public void The_effect_of_a_unit_is_found_for_coefficients_with_a_sign_too_which_add_up_to_nothing()
+    {
+        // Concept 0 is never negative and adds 2 a unit; concept 1 has a sign, a sum of zero, and takes 3 a unit; concept 2 never shows.
+        double[] u = [1, -2, 0, 3, 1, 0, 0, 1, 0];
+        var contributions = new DenseMatrix(3, 4, [2, 6, 0, 9, 6, -3, 0, 9, 0, -3, 0, 9]);
+        Assert.Equal([2, -3, 0], Contributions.EffectOf(new DenseMatrix(3, 3, u), contributions));
+    }
+
+    [Fact]
     public void Concepts_that_take_turns_have_no_spread_together_and_those_that_go_against_each_other_have_less()
     {
         Assert.Equal(0, Shares.JointSpread(Rows, 3, [0, 1]), 12);

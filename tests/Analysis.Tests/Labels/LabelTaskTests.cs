@@ -55,6 +55,16 @@ public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
     }
 
     [Fact]
+    public void CopiesOfOnePictureAreNeverInBothHalves()
+    {
+        using var context = new TaskContext(run.Request, run.Store, run.Result, TestContext.Current.CancellationToken);
+        var groups = LabelTask.Groups(context);
+        Assert.InRange(groups.Distinct().Count(), 2, groups.Length - 1);
+        var (searched, held) = Labeller.Split(groups.Length, groups, seed: 0);
+        Assert.Empty(searched.Select(i => groups[i]).Intersect(held.Select(i => groups[i])));
+    }
+
+    [Fact]
     public void TheWatermarkIsFlagged()
     {
         using var folder = new TemporaryFolder();

@@ -99,6 +99,21 @@ public sealed class LinearSolverTests
     }
 
     [Fact]
+    public void ClassesThatAConceptMayMoveByChanceAreNotSaidToBeMovedWhenManyAreTested()
+    {
+        static ClassInfluenceEntry Entry(double p, params double?[] derivative) => new()
+        {
+            Class = 0, Name = "a", Output = 0, Images = 50, Score = Spread.Of(derivative)!, Control = Spread.Of(derivative)!, Derivative = Spread.Of(derivative)!,
+            PDerivative = p, PCorrected = 1, Significant = false,
+        };
+        var found = ClassInfluenceTest.Correct([Entry(0.02, 1, 1, 2), Entry(0.001, 1, 1, 2), Entry(0.5, 1, 1, 2), Entry(0.001, 1, -1, 2)]);
+        Assert.Equal([0.04, 0.004, 0.5, 0.004], found.Select(e => e.PCorrected), (a, b) => Math.Abs(a - b) < 1e-9);
+        // The last wavers between refits.
+        Assert.Equal([true, true, false, false], found.Select(e => e.Significant));
+        Assert.False(ClassInfluenceTest.Correct([Entry(0.02, 1, 1), Entry(0.2, 1, 1), Entry(0.5, 1, 1)])[0].Significant);
+    }
+
+    [Fact]
     public void EqualProblemsHaveEqualBits()
     {
         torch.set_num_threads(1);

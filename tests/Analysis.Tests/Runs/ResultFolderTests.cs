@@ -52,6 +52,21 @@ public sealed class ResultFolderTests(SampleRun sample) : IClassFixture<SampleRu
                 row++;
             }
         }
+
+        // So do those to the runner-up: the best output other than the class's own.
+        for (var index = 0; index < 10; index++)
+        {
+            var arrays = ClassArraysFile.Read(ClassArraysFile.PathOf(sample.Result, index));
+            var width = arrays.Concepts + 1;
+            for (var row = 0; row < arrays.Sample.Length; row++)
+            {
+                var image = samples[arrays.Sample[row]];
+                var own = image.Label!.Value;
+                var outputs = logits.Slice(image.Index * bias.Length, bias.Length).ToArray();
+                var next = Enumerable.Range(0, bias.Length).Where(o => o != own).MaxBy(o => outputs[o]);
+                Assert.Equal(outputs[next] - bias[next], arrays.Against.AsSpan(row * width, width).ToArray().Sum(v => (double)v), 1e-3);
+            }
+        }
     }
 
     [Fact]

@@ -26,14 +26,23 @@ public sealed class HsicEstimator : IImportanceEstimator
     /// <summary>Masks where none are asked for; all 2^k where they are fewer.</summary>
     public const int DefaultMasks = 500;
 
+    /// <summary>Most masks: every two of them are compared, and the table of these comparisons is held in memory.</summary>
+    public const int MostMasks = 5_000;
+
     /// <inheritdoc/>
     public EstimatorInfo Info { get; } = new(
         "hsic", "HSIC", "How strongly the logit depends on whether the concept is there, in any way at all; loses the sign.",
         "φᵢ = HSIC(mᵢ, f(u∘m)) / √(HSIC(mᵢ, mᵢ) HSIC(f, f)), 500 masks", Signed: false, "500 evaluations", "Novello, Fel, Vigouroux 2022 (arXiv 2206.06219)", InLogitUnits: false);
 
     /// <inheritdoc/>
+    /// <exception cref="AnalysisException">More than <see cref="MostMasks"/> draws are asked for.</exception>
     public Tensor Estimate(IConceptModel model, Tensor codes, EstimatorOptions options, CancellationToken cancellation = default)
     {
+        if (options.Draws > MostMasks)
+        {
+            throw new AnalysisException($"HSIC compares every two masks and cannot hold {options.Draws} of them.", $"Ask for at most {MostMasks} draws, or choose another estimator.");
+        }
+
         var masks = BinaryMasks.Create(model.Concepts, options.Draws > 0 ? options.Draws : DefaultMasks, options.Seed);
         var scores = MaskedScores.Shared(model, codes, masks, options.BatchRows, cancellation);
         var result = new DenseMatrix(scores.Rows, model.Concepts);

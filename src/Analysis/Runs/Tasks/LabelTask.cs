@@ -31,7 +31,7 @@ public sealed class LabelTask : IAnalysisTask
     public string Kind => "label";
 
     /// <inheritdoc/>
-    public int Version => 3;
+    public int Version => 4;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
@@ -87,6 +87,7 @@ public sealed class LabelTask : IAnalysisTask
         var units = Units(context, request);
         observer.OnProgress(new TaskProgress(0, units.Count, $"{units.Count} units, {labels.Concepts.Count} concepts"));
 
+        var groups = Groups(context);
         using var vectors = Vectors(context, units);
         var found = new UnitLabel[units.Count];
         var entries = new LabelEntry[units.Count];
@@ -103,7 +104,7 @@ public sealed class LabelTask : IAnalysisTask
             var count = Math.Min(Block, units.Count - first);
             var activations = Activations(context, vectors, first, count, cancellation);
             var start = first;
-            var block = Labeller.Test(labels, count, q => activations[q], null, classOf, options, done => observer.OnProgress(new TaskProgress(start + done, units.Count, "Searching formulas")), cancellation);
+            var block = Labeller.Test(labels, count, q => activations[q], groups, classOf, options, done => observer.OnProgress(new TaskProgress(start + done, units.Count, "Searching formulas")), cancellation);
             for (var q = 0; q < count; q++)
             {
                 found[first + q] = block[q];
@@ -165,6 +166,13 @@ public sealed class LabelTask : IAnalysisTask
         MinimumSupport = FewestSupport,
         Negative = request.Negative,
     };
+
+    /// <summary>Copies of one picture stay in one half: a formula found on a picture is not confirmed by the same picture.</summary>
+    internal static int[] Groups(TaskContext context)
+    {
+        var numbers = new Dictionary<ulong, int>();
+        return Array.ConvertAll(ConceptResolver.Groups(context), hash => numbers.TryGetValue(hash, out var number) ? number : numbers[hash] = numbers.Count);
+    }
 
     private static int[] ClassOf(TaskContext context)
     {
