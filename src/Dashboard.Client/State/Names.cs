@@ -80,7 +80,7 @@ public static class Names
     public static string KindMeaning(string kind) => kind switch
     {
         "mislabelled" => "The label does not fit what the image shows.",
-        "confounded" => "Something off the object, such as a mark or a border, drives the decision.",
+        "confounded" => "Images of its class share a pattern at one place, such as a mark or a border, that others lack: the network may use it as a shortcut.",
         "corrupted" => "The image is damaged: noise, blank areas, wrong colours.",
         "foreign" => "The image shows something that belongs to none of the classes.",
         "duplicate" => "The same image, or nearly, occurs more than once.",

@@ -16,7 +16,7 @@ public static class ProbeSentences
         var (best, shuffled) = (Figure(probe, score), control is null ? "" : $", where shuffled labels give {Figure(probe, control)}");
         if (!probe.Location.Readable)
         {
-            return $"No layer tells \u201C{name}\u201D apart better than chance: the best, {probe.Location.Layer}, reaches {best}{shuffled}. Either the network does not know it, or too few images show it.";
+            return $"No layer tells \u201C{name}\u201D apart better than chance: the best, {probe.Location.Layer}, reaches {best}{shuffled}. Either the network does not hold it in a form that a weighted sum of channels can tell, or too few images show it.";
         }
 
         var others = probe.Location.AsGood.Where(l => l != probe.Location.Layer).ToList();

@@ -81,12 +81,13 @@ public static class SearchSentences
             return "";
         }
 
-        var ratio = view.Matches / view.Expected;
+        // Counts of rare events differ from what is expected by about its root: less than three of these may be chance.
+        var ratio = Math.Abs(view.Matches - view.Expected) < 3 * Math.Sqrt(view.Expected) ? 1 : view.Matches / view.Expected;
         return ratio switch
         {
             >= 1.5 => $" That is {Format.Number(ratio)} times as many as by chance ({Format.Count((long)Math.Round(view.Expected))}): these go together.",
             <= 0.67 => $" By chance it would be {Format.Count((long)Math.Round(view.Expected))}: these rarely go together.",
-            _ => $" About as many as would by chance ({Format.Count((long)Math.Round(view.Expected))}): these have little to do with each other.",
+            _ => $" About as many as would by chance ({Format.Count((long)Math.Round(view.Expected))}): nothing says that these have to do with each other.",
         };
     }
 

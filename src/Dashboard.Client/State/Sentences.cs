@@ -95,7 +95,7 @@ public static class Sentences
         var shortcuts = ready.Where(c => c.Confounded > 0).ToList();
         if (shortcuts.Count > 0)
         {
-            parts.Add(shortcuts.Count == 1 ? $"The class “{shortcuts[0].DisplayName}” shows signs of a shortcut." : $"{Format.Count(shortcuts.Count)} classes show signs of a shortcut.");
+            parts.Add(shortcuts.Count == 1 ? $"Images of the class “{shortcuts[0].DisplayName}” share a mark that may serve as a shortcut." : $"In {Format.Count(shortcuts.Count)} classes images share a mark that may serve as a shortcut.");
         }
 
         return string.Join(' ', parts);
@@ -122,6 +122,13 @@ public static class Sentences
             });
         }
 
+        if (view.Concepts.Count > 0 && view.UnexplainedShare >= 0.1)
+        {
+            sentences.Add(view.UnexplainedShare > 0.5
+                ? $"Most of the score, {Format.Percent(view.UnexplainedShare)}, is explained by no concept: the shares are those of the rest."
+                : $"{Format.Percent(view.UnexplainedShare)} of the score is explained by no concept; the shares are those of the rest.");
+        }
+
         var placed = view.Strategies.Sum(s => s.Size);
         if (view.Strategies.Count > 1 && placed > 0)
         {
@@ -132,7 +139,7 @@ public static class Sentences
         }
         else if (view.Strategies.Count == 1)
         {
-            sentences.Add("All images are recognised in the same way.");
+            sentences.Add("No separate ways of recognising its images stand out.");
         }
 
         if (view.Confusions.Count > 0 && view.Confusions[0].Count > 1 && view.Confusions.Skip(1).All(c => c.Count < view.Confusions[0].Count) && view.Images > 0 && (double)view.Confusions[0].Count / view.Images >= 0.02)
@@ -163,7 +170,7 @@ public static class Sentences
         var strategy = view.Strategy;
         var share = view.ClassImages > 0 ? $" ({Format.Percent((double)strategy.Size / view.ClassImages)})" : "";
         var many = view.Strategies.Count == 1
-            ? $"All {Format.Count(strategy.Size, "image")} of “{view.ClassName}” are recognised alike"
+            ? $"Among the {Format.Count(strategy.Size, "image")} of “{view.ClassName}” no separate ways of recognising them stand out"
             : $"{Format.Count(strategy.Size)} of the {Format.Count(view.ClassImages, "image")} of “{view.ClassName}”{share} {(strategy.Size == 1 ? "is" : "are")} recognised in this way";
         var sentences = new List<string>(3) { $"{many}: {strategy.Summary}." };
         var apart = view.Strategies.Count > 1 ? ListedConcepts.Of(view).MaxBy(c => Math.Abs(c.Share - c.Concept.Share)) : null;

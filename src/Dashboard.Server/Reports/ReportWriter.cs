@@ -39,7 +39,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append("<div class=\"pair\"><section><h2>How the images are recognised</h2><div class=\"card\">");
         body.Append(Scatter(view));
         body.Append(CultureInfo.InvariantCulture, $"<p class=\"dim\">{E(view.Embedding)}{(view.Trustworthiness is { } trust ? string.Create(CultureInfo.InvariantCulture, $", trustworthiness {trust:0.00} of 1") : "")}. A dot is an image, coloured by its strongest concept.</p>");
-        body.Append("</div></section><section><h2>Share of the score</h2><div class=\"card\"><table>");
+        body.Append("</div></section><section><h2>Share of what the concepts explain</h2><div class=\"card\"><table>");
         foreach (var concept in listed)
         {
             body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{Called(concept)}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
@@ -52,7 +52,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
             body.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"dim\">{Count(away, "concept", "concepts")} left out by people</td><td>{Bar(rest)}</td><td class=\"n\">{Percent(rest)}</td></tr>");
         }
 
-        body.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"dim\">not explained</td><td>{Bar(view.UnexplainedShare)}</td><td class=\"n\">{Percent(view.UnexplainedShare)}</td></tr></table></div></section></div>");
+        body.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"dim\">of the whole score, not explained</td><td>{Bar(view.UnexplainedShare)}</td><td class=\"n\">{Percent(view.UnexplainedShare)}</td></tr></table></div></section></div>");
         body.Append("<h2>Concepts, strongest first</h2>");
         foreach (var concept in listed)
         {

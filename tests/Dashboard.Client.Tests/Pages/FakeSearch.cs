@@ -13,6 +13,9 @@ internal sealed class FakeSearch : ISampleSearchService, ISearchService
 
     public string? Problem { get; set; }
 
+    /// <summary>Matches that chance would bring.</summary>
+    public double Expected { get; set; } = 5;
+
     public Task<SampleSearchView?> FindAsync(string analysisId, SampleSearch wanted, int skip = 0, int take = 60, CancellationToken cancellation = default)
     {
         if (wanted.Like == 999)
@@ -26,7 +29,7 @@ internal sealed class FakeSearch : ISampleSearchService, ISearchService
         return Task.FromResult<SampleSearchView?>(new SampleSearchView
         {
             Analysis = Samples.Analysis(), Samples = 200, Concepts = concepts, Problem = Problem,
-            Matches = concepts.Count == 0 ? 0 : Matches, Expected = 5,
+            Matches = concepts.Count == 0 ? 0 : Matches, Expected = Expected,
             Classes = concepts.Count == 0 || Matches == 0 ? [] : [new ClassMatches(1, "class 1", 3, 50)],
             Found = concepts.Count == 0 ? [] : [.. Enumerable.Range(7, Matches).Select(row => new FoundSample(Samples.Sample(row), [.. concepts.Select(c => c.Present ? 0.02 : 0.8)], null))],
         });

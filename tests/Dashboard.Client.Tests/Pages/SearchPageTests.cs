@@ -46,11 +46,21 @@ public sealed class SearchPageTests : AnalysisPageContext
     public void Matches_are_told_in_words_with_their_places_and_classes()
     {
         var page = Open<SearchPage>("search?with=3&without=12");
-        Assert.Equal("3 images of 200 show c3 of class 0 but do not show c2 of class 1. By chance it would be 5: these rarely go together.", page.Find("p.sentence").TextContent);
+        Assert.Equal("3 images of 200 show c3 of class 0 but do not show c2 of class 1. About as many as would by chance (5): nothing says that these have to do with each other.", page.Find("p.sentence").TextContent);
         Assert.Contains("at most 5% of all images (10) show it more strongly, and does not show one when at least 50% (100) do", page.Find(".meaning").TextContent);
         Assert.Equal(["top 2%", "lowest 20%"], page.FindAll(".one")[0].QuerySelectorAll(".place").Select(p => p.TextContent));
         Assert.EndsWith("/search?with=3&without=12&like=8", page.FindAll(".one")[1].QuerySelector("a.small")!.GetAttribute("href"));
         Assert.Equal($"/analyses/{Id}/search?with=3&without=12&class=1", page.Find(".classes a").GetAttribute("href"));
+    }
+
+    [Theory]
+    [InlineData(3, 1.5, "About as many as would by chance")]
+    [InlineData(30, 10, "3.00 times as many as by chance (10): these go together")]
+    [InlineData(3, 40, "By chance it would be 40: these rarely go together")]
+    public void What_goes_together_is_told_only_where_chance_would_seldom_bring_it(int matches, double expected, string words)
+    {
+        (Search.Matches, Search.Expected) = (matches, expected);
+        Assert.Contains(words, Open<SearchPage>("search?with=3&without=12").Find("p.sentence").TextContent);
     }
 
     [Fact]

@@ -10,7 +10,9 @@ public sealed class SentencesTests
     public void A_class_that_one_concept_carries()
     {
         var view = Samples.ClassView([Samples.Card(0, 0.9), Samples.Card(1, 0.02)], [Samples.Strategy(0, 100)]);
-        Assert.Equal("To recognise “zucchini” this network relies mainly on one concept, c0, which carries 90% of the score. All images are recognised in the same way.", Sentences.Class(view));
+        Assert.Equal("To recognise “zucchini” this network relies mainly on one concept, c0, which carries 90% of the score. No separate ways of recognising its images stand out.", Sentences.Class(view));
+        Assert.Contains("score. 30% of the score is explained by no concept; the shares are those of the rest. No", Sentences.Class(view with { UnexplainedShare = 0.3 }));
+        Assert.Contains("Most of the score, 60%, is explained by no concept", Sentences.Class(view with { UnexplainedShare = 0.6 }));
     }
 
     [Fact]
