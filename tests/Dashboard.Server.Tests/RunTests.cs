@@ -141,6 +141,8 @@ public sealed class RunTests
         Assert.All(strategy.Typical.Concat(strategy.Borderline.Select(entry => entry.Sample)), tile => Assert.Contains(tile.Index, members));
         Assert.Equal(classSamples.Items.Count(item => item.Correct == false), strategy.Confusions.Sum(confusion => confusion.Count));
         Assert.Equal("the <i>usual</i> way", (await atlas.ClassAsync(started.Id, first, Stop))!.Strategies[0].Name);
+        Assert.Equal(classSamples.Items.Count(item => item.Correct == false), view.Confusions.Sum(confusion => confusion.Count));
+        Assert.All(view.Confusions, confusion => Assert.Equal(view.Concepts.Count + 1, confusion.Pulls.Count));
         await ExpectProblemAsync(site, $"{api}/classes/{first}/strategies/99", HttpStatusCode.NotFound);
         await Assert.ThrowsAsync<ServiceException>(() => site.Get<IAnnotationService>().NameStrategyAsync(started.Id, first, 99, "none", Stop));
 

@@ -306,7 +306,14 @@ public sealed record StrategyView : IAnalysisView
 /// <param name="Name">Output name.</param>
 /// <param name="Count">Images.</param>
 /// <param name="Class">Class of this analysis with that output; null where none.</param>
-public sealed record ConfusionView(string Name, int Count, int? Class);
+public sealed record ConfusionView(string Name, int Count, int? Class)
+{
+    /// <summary>
+    /// On a class page, how much more each concept, in the order of the concepts, adds to that output's logit than to the class's own, on
+    /// average over these images; the last is what no concept explains. Empty where unknown.
+    /// </summary>
+    public IReadOnlyList<double> Pulls { get; init; } = [];
+}
 
 /// <summary>The class page.</summary>
 public sealed record ClassView : IAnalysisView

@@ -65,6 +65,7 @@ public static class Glossary
         ["participation ratio"] = "Number of channels that carry the concept: 1 is a single neuron.",
         ["trustworthiness"] = "How far neighbours on the drawing are neighbours in truth: 1 is perfect.",
         ["confusion"] = "What images of this class are mistaken for, with the number of images.",
+        ["pull"] = "In the images mistaken for the other class, how much more the concept adds to that class's score (logit) than to the score of their own.",
         ["confounded"] = "Images of the class share a pattern at one place, such as a mark or a border, that others lack. The network may have taken it as a shortcut; what it makes of it, concept maps and smallest changes tell.",
         ["label"] = "A formula of things that are known about the images which the concept follows most closely. Found on one half of the images, tested on the other.",
         ["formula length"] = "How many known concepts a label may join by AND, OR and NOT. Longer ones fit better, and chance fits better too: compare the tested AUC.",

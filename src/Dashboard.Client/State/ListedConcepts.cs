@@ -62,6 +62,37 @@ public static class ListedConcepts
         return shares;
     }
 
+    /// <summary>
+    /// What leads the network to a wrong answer: the concepts that add more to it than to the class's own output, most first, with
+    /// those listed under each; null stands for what no concept explains. Those put away are left out.
+    /// </summary>
+    /// <param name="view">The class.</param>
+    /// <param name="confusion">One of its confusions.</param>
+    /// <param name="most">Most to give.</param>
+    public static IReadOnlyList<(ConceptCard? Concept, double Pull)> Pulls(ClassView view, ConfusionView confusion, int most = 2)
+    {
+        if (confusion.Pulls.Count != view.Concepts.Count + 1)
+        {
+            return [];
+        }
+
+        var standIns = StandIns(view);
+        var sums = new double[view.Concepts.Count];
+        for (var place = 0; place < sums.Length; place++)
+        {
+            if (standIns[place] >= 0)
+            {
+                sums[standIns[place]] += confusion.Pulls[place];
+            }
+        }
+
+        return
+        [
+            .. sums.Select((pull, place) => ((ConceptCard?)view.Concepts[place], pull)).Append((null, confusion.Pulls[^1]))
+                .Where(pair => pair.Item2 > 0).OrderByDescending(pair => pair.Item2).Take(most),
+        ];
+    }
+
     /// <summary>Share of the score that a listed concept carries, with those listed under it.</summary>
     public static double Share(ConceptCard concept) => concept.Merged?.Importance ?? concept.Importance;
 

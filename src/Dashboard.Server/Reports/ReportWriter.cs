@@ -90,7 +90,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
             body.Append("<h2>Mistaken for</h2><div class=\"card\"><table>");
             foreach (var confusion in view.Confusions.Take(10))
             {
-                body.Append(CultureInfo.InvariantCulture, $"<tr><td>{E(confusion.Name)}</td><td style=\"width:45%\">{Bar((double)confusion.Count / Math.Max(1, view.Images))}</td><td class=\"n\">{confusion.Count:N0}</td></tr>");
+                body.Append(CultureInfo.InvariantCulture, $"<tr><td>{E(confusion.Name)}{Behind(view, confusion)}</td><td style=\"width:45%\">{Bar((double)confusion.Count / Math.Max(1, view.Images))}</td><td class=\"n\">{confusion.Count:N0}</td></tr>");
             }
 
             body.Append("</table></div>");
@@ -99,6 +99,10 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append(Provenance(view.Analysis));
         return Page($"{view.DisplayName} · {view.Analysis.Name}", body.ToString());
     }
+
+    private static string Behind(ClassView view, ConfusionView confusion) => ListedConcepts.Pulls(view, confusion) is { Count: > 0 } pulls
+        ? $"<br><span class=\"dim\">drawn there by {string.Join(", ", pulls.Select(pull => $"{E(pull.Concept is { } concept ? Names.Whole(concept) : "what no concept explains")} {Format.Signed(pull.Pull)}"))}</span>"
+        : "";
 
     /// <summary>The flagged samples; null where there is no such analysis.</summary>
     public async Task<string?> OutliersAsync(string analysisId, OutlierFilter filter, CancellationToken cancellation)

@@ -152,12 +152,21 @@ internal sealed partial class AtlasService(
             Trustworthiness = atlas.Trustworthiness,
             LeftOut = atlas.LeftOut,
             ImportantFrom = atlas.ImportantFrom,
-            Confusions = [.. atlas.Confusions.Select(confusion => new ConfusionView(confusion.Name, confusion.Count, Find(labels, confusion.Output)))],
+            Confusions = Confusions(atlas, labels, folders.Run(analysis.Id), classIndex),
             Outliers = row.Outliers,
             Notes = atlas.Notes,
             Previous = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index < classIndex).MaxAsync(other => (int?)other.Index, cancellation),
             Next = await database.Classes.Where(other => other.AnalysisKey == key && other.Ready && other.Index > classIndex).MinAsync(other => (int?)other.Index, cancellation),
         };
+    }
+
+    private List<ConfusionView> Confusions(ClassAtlas atlas, Dictionary<int, int> labels, string runFolder, int classIndex)
+    {
+        var data = atlas.Confusions.Count > 0 ? arrays.Find(runFolder, classIndex) : null;
+        return [.. atlas.Confusions.Select(confusion => new ConfusionView(confusion.Name, confusion.Count, Find(labels, confusion.Output))
+        {
+            Pulls = data?.Concepts == atlas.Concepts.Count ? ConfusionPulls.Of(data, confusion.Output) : [],
+        })];
     }
 
     private async Task<ConceptNames> NamesAsync(DashboardDbContext database, AnalysisEntity analysis, CancellationToken cancellation) => new(
