@@ -75,7 +75,8 @@ public sealed class SampleSearchTests
                 mean = Array.ConvertAll(tensors.Span<double>("mean").ToArray(), value => (float)value);
             }
 
-            var average = mean.Zip(ClassArraysFile.Read(ClassArraysFile.PathOf(run, 3)).Vectors.AsSpan(128, 128).ToArray(), (m, v) => (double)m * v).Sum();
+            var direction = ClassArraysFile.Read(ClassArraysFile.PathOf(run, 3)).Vectors.AsSpan(128, 128).ToArray();
+            var average = mean.Zip(direction, (m, v) => (double)m * v).Sum();
             var own = first[120..160].Order().ToArray();
             var row = spread.Shown.Single(r => r.Class == 3);
             Assert.Equal((10, 10, 40), (spread.Classes, spread.Shown.Count, row.Images));
@@ -83,6 +84,11 @@ public sealed class SampleSearchTests
             Assert.Equal(spread.Shown.OrderByDescending(r => r.Median).Select(r => r.Class), spread.Shown.Select(r => r.Class));
             Assert.Equal(Enumerable.Range(0, 10), spread.Shown.Select(r => r.Place));
             Assert.Equal(first[120..160].Average(s => first.Where((_, r) => r / 40 != 3).Average(o => s > o ? 1.0 : s == o ? 0.5 : 0)), spread.Auc!.Value, 1e-3);
+            var neurons = (await GetAsync<ConceptView>(site, $"/api/analyses/{id}/concepts/13")).Neurons;
+            var strongest = Enumerable.Range(0, 128).OrderByDescending(c => Math.Abs(direction[c])).Take(5).ToList();
+            Assert.Equal(strongest, neurons.Select(n => n.Channel));
+            var length = Math.Sqrt(direction.Sum(v => (double)v * v));
+            Assert.All(neurons, n => Assert.Equal(direction[n.Channel] / length, n.Cosine, 1e-5));
             Assert.Equal(HttpStatusCode.NotFound, (await site.Http.GetAsync($"/api/analyses/{id}/concepts/99999/spread", Stop)).StatusCode);
             Assert.Equal(13, Assert.Single((await GetAsync<SampleSearchView>(site, $"{place}?with=13&without=99999")).Concepts).Concept.Concept.Id);
             await RefusedAsync(site, $"{place}?like=400", HttpStatusCode.BadRequest, "no sample 400");

@@ -373,6 +373,12 @@ public sealed record ClassView : IAnalysisView
     public int? Next { get; init; }
 }
 
+/// <summary>Cosine of a concept with a channel.</summary>
+/// <param name="Channel">Channel of the layer.</param>
+/// <param name="Cosine">In [−1, 1].</param>
+/// <param name="Label">Its label; null where none was found.</param>
+public sealed record NeuronAlignment(int Channel, double Cosine, ShortLabel? Label);
+
 /// <summary>The concept page.</summary>
 public sealed record ConceptView : IAnalysisView
 {
@@ -390,6 +396,9 @@ public sealed record ConceptView : IAnalysisView
 
     /// <summary>Similar concepts of other classes and of its own, best first, with cosine.</summary>
     public IReadOnlyList<(SharedMember Member, double Cosine)> Nearest { get; init; } = [];
+
+    /// <summary>The channels most like it, by the size of the cosine.</summary>
+    public IReadOnlyList<NeuronAlignment> Neurons { get; init; } = [];
 
     /// <summary>The other concepts of its class: identifier, name with label, and the one under which each is listed.</summary>
     public IReadOnlyList<(int Id, string Name, int? Into)> Siblings { get; init; } = [];

@@ -61,7 +61,7 @@ public static class Glossary
         ["correlation"] = "Whether two concepts rise and fall on the same images: 1 is in step, 0 is unrelated, −1 is opposite.",
         ["alignment"] = "Cosine between the concept and a class's weights in the network's last step: which classes this concept speaks for.",
         ["proximity"] = "Concepts drawn near each other point in similar directions; the size of a dot is its importance.",
-        ["neuron alignment"] = "The single channel most similar to the concept. A cosine near 1 means one neuron carries it; a low one that many do.",
+        ["neuron alignment"] = "Cosine of the concept with single channels of the layer. Near 1: one neuron carries it; low ones: many do together.",
         ["participation ratio"] = "Number of channels that carry the concept: 1 is a single neuron.",
         ["trustworthiness"] = "How far neighbours on the drawing are neighbours in truth: 1 is perfect.",
         ["confusion"] = "What images of this class are mistaken for, with the number of images.",

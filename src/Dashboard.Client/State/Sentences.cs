@@ -275,6 +275,14 @@ public static class Sentences
         return others.Count == 0 ? text : $"{text} Nearly the same concept serves {List(others)}.";
     }
 
+    /// <summary>Whether single neurons stand for a concept.</summary>
+    public static string Neurons(ConceptCard concept) => Math.Abs(concept.ChannelCosine) switch
+    {
+        >= 0.95 => "One neuron nearly is this concept.",
+        >= 0.7 => "One neuron carries most of it.",
+        _ => $"No neuron stands for it alone: it is spread over about {Format.Number(concept.Spread)} channels.",
+    };
+
     /// <summary>What a sample page says first.</summary>
     public static string Sample(SampleView view)
     {

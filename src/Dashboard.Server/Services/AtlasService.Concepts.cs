@@ -56,7 +56,8 @@ internal sealed partial class AtlasService
         var labels = await ClassOfOutputAsync(database, key, cancellation);
         var put = await PutAwayAsync(database, key, cancellation);
         var correct = await CorrectAsync(database, key, entry.Exemplars.Select(exemplar => exemplar.Sample), cancellation);
-        var nearest = (await BankAsync(analysis, cancellation)).Nearest(conceptId, NearestConcepts);
+        var bank = await BankAsync(analysis, cancellation);
+        var nearest = bank.Nearest(conceptId, NearestConcepts);
         var ids = nearest.Select(pair => pair.Id).ToList();
         var others = await database.Concepts.AsNoTracking().Where(other => other.AnalysisKey == key && ids.Contains(other.Id)).ToDictionaryAsync(other => other.Id, cancellation);
         var classNames = await database.Classes.AsNoTracking().Where(other => other.AnalysisKey == key)
@@ -70,6 +71,7 @@ internal sealed partial class AtlasService
             Class = row.Index,
             ClassName = row.DisplayName,
             Concept = Card(entry, names, labels, correct, put),
+            Neurons = [.. bank.Channels(conceptId, NearestNeurons).Select(pair => new NeuronAlignment(pair.Channel, pair.Cosine, names.Labels.OfNeuron(pair.Channel)))],
             Siblings = [.. (AtlasOf(row)?.Concepts ?? []).Where(other => other.Id != conceptId).Select(other =>
                 (other.Id, Names.Labelled(Tile(other, names)), put.GetValueOrDefault(other.Id)?.ListedUnder()))],
             Nearest =

@@ -22,6 +22,7 @@ internal sealed partial class AtlasService(
     private const int MostAtlases = 8;
     private const int NearestSamples = 12;
     private const int NearestConcepts = 12;
+    private const int NearestNeurons = 5;
     private readonly ConcurrentDictionary<string, (int Version, Task<ConceptBank> Bank)> _banks = new();
     private readonly ConcurrentDictionary<string, (string Stamp, Task<AtlasView> View)> _atlases = new();
 

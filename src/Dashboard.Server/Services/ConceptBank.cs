@@ -77,6 +77,12 @@ internal sealed class ConceptBank
             ? Dot(firstBank.Row(a), secondBank.Row(b))
             : null;
 
+    /// <summary>The channels most like a concept, by the size of the cosine, which is the component of the unit vector.</summary>
+    public IReadOnlyList<(int Channel, double Cosine)> Channels(int id, int count) => !_rowOf.TryGetValue(id, out var row)
+        ? []
+        : [.. Row(row).ToArray().Select((value, channel) => (channel, (double)value)).Where(pair => pair.Item2 != 0)
+            .OrderByDescending(pair => Math.Abs(pair.Item2)).ThenBy(pair => pair.channel).Take(count)];
+
     /// <summary>The concepts most like one, best first, itself left out.</summary>
     public IReadOnlyList<(int Id, double Cosine)> Nearest(int id, int count) => !_rowOf.TryGetValue(id, out var row)
         ? []
