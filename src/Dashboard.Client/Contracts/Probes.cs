@@ -52,6 +52,9 @@ public sealed record ProbeView
     /// <summary>The layer of a name; null where there is none.</summary>
     public LayerProbeView? Layer(string? name) => Layers.FirstOrDefault(l => l.Layer == name);
 
+    /// <summary>Whether the probes of any layer were fitted to marked places.</summary>
+    public bool OfPlaces => Layers.Any(l => l.Placed);
+
     /// <summary>Reads a result; null where it is none.</summary>
     public static ProbeView? Parse(string? json)
     {
@@ -101,6 +104,12 @@ public sealed record LayerProbeView
 
     /// <summary>Whether it is the layer of the analysis.</summary>
     public bool Analysed { get; init; }
+
+    /// <summary>Whether the probes were fitted to positions inside and outside of marked places, and the figures count positions.</summary>
+    public bool Placed { get; init; }
+
+    /// <summary>Where <see cref="Placed"/>, the held-out AUC of the same direction on whole images; null elsewhere.</summary>
+    public SpreadView? ImageAuc { get; init; }
 
     /// <summary>On held-out samples.</summary>
     public ProbeFiguresView Scores { get; init; } = new(null, null, null, null);

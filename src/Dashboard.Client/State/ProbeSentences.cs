@@ -5,6 +5,12 @@ namespace Dashboard.Client.State;
 /// <summary>Sentences about probes, made from their numbers.</summary>
 public static class ProbeSentences
 {
+    /// <summary>What the scores of a layer count, where a concept is said by places.</summary>
+    public static string Measured(LayerProbeView layer) => !layer.Placed
+        ? "Fitted to whole images: the layer has no positions to tell inside from outside, so that its scores are not comparable with those of places"
+        : "Fitted to positions inside the marks against positions elsewhere; scores count positions"
+            + (layer.ImageAuc is { } auc ? $". On whole images the same direction reaches an AUC of {Format.Auc(auc.Mean)}" : "");
+
     /// <summary>Figures that a curve can show.</summary>
     public static IReadOnlyList<(string Value, string Text)> Figures { get; } = [("balancedAccuracy", "Balanced accuracy"), ("accuracy", "Accuracy"), ("auc", "AUC")];
 

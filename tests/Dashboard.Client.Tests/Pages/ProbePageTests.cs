@@ -148,6 +148,30 @@ public sealed class ProbePageTests : AnalysisPageContext
     }
 
     [Fact]
+    public void Layers_whose_probes_used_marked_places_are_told_from_those_of_whole_images_and_neurons_have_their_labels()
+    {
+        Concepts.Keep("00000000000a", new ConceptDraft { Name = "mark", Source = "neuron", Unit = 3, Share = 0.05 });
+        Fakes.Neurons[9] = new ShortLabel("striped AND NOT green", 0.91, "/analyses/a/labels?unit=n9");
+        Fakes.Neurons[3] = new ShortLabel("meadow", 0.8, "/analyses/a/labels?unit=n3");
+        var view = ProbeView.Parse(Result(readable: true))!;
+        Tasks.Result = JsonSerializer.Serialize(
+            view with { Layers = [view.Layers[0], view.Layers[1] with { Placed = true, ImageAuc = new(0.874, 0.01, [0.874]), Analysed = true }] }, JsonSerializerOptions.Web);
+        var page = Render<ProbePage>(p => p.Add(d => d.Id, Id).Add(d => d.ConceptId, "00000000000a"));
+        page.WaitForAssertion(() => Assert.Contains("Train its probe", page.Markup));
+        page.FindAll("button").Single(b => b.TextContent == "Train its probe").Click();
+        page.WaitForAssertion(() => Assert.Equal(["whole images"], Badges(0)));
+        Assert.Contains("not comparable", page.FindAll(".layer-table tbody tr")[0].QuerySelector(".badge")!.GetAttribute("title"), StringComparison.Ordinal);
+        Assert.Equal(["best", "analysed", "places"], Badges(1));
+        Assert.Contains("AUC of 0.874", page.FindAll(".layer-table tbody tr")[1].QuerySelectorAll(".badge")[2].GetAttribute("title"), StringComparison.Ordinal);
+        var neuron = page.FindAll("td").Single(cell => cell.TextContent.StartsWith("channel 9", StringComparison.Ordinal));
+        Assert.Equal("/analyses/a/labels?unit=n9", neuron.QuerySelector("a")!.GetAttribute("href"));
+        Assert.Equal("striped AND NOT green", neuron.QuerySelector(".given")!.TextContent.Trim());
+        Assert.Contains("channel 3 most: meadow", page.Find(".facts").TextContent, StringComparison.Ordinal);
+
+        IEnumerable<string> Badges(int row) => page.FindAll(".layer-table tbody tr")[row].QuerySelectorAll(".badge").Select(badge => badge.TextContent);
+    }
+
+    [Fact]
     public void A_probe_that_reads_nothing_is_not_sold_as_one()
     {
         var draft = new ConceptDraft { Name = "noise", Source = "classes", Classes = ["cat"] };
