@@ -12,10 +12,21 @@ namespace Dashboard.Client.State;
 /// <param name="Name">Name.</param>
 /// <param name="Group">Where it stands in a list.</param>
 /// <param name="Definition">What tasks take.</param>
-public sealed record ConceptChoice(string Code, string Name, string Group, object Definition)
+/// <param name="Label">Significant label of a concept that nobody named or of a channel; null where there is none.</param>
+public sealed record ConceptChoice(string Code, string Name, string Group, object Definition, ShortLabel? Label = null)
 {
     private const int MostValues = 20;
     private const int MostDefined = 200;
+
+    /// <summary>Name with the label, for lists to choose from.</summary>
+    public string Text => Names.WithLabel(Name, Label);
+
+    /// <summary>How a result's "concept 12" or "neuron 3" is called among the choices; the name itself where it is none of them.</summary>
+    public static string Called(string name, IReadOnlyList<ConceptChoice> choices)
+    {
+        var code = name.StartsWith("concept ", StringComparison.Ordinal) ? "c" + name["concept ".Length..] : name.StartsWith("neuron ", StringComparison.Ordinal) ? "n" + name["neuron ".Length..] : "";
+        return choices.FirstOrDefault(c => c.Code == code)?.Text ?? name;
+    }
 
     /// <summary>The definition of a code that says everything itself; null for a concept that a person defined, and for what is no code.</summary>
     public static object? DefinitionOf(string code)
@@ -54,11 +65,11 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
         IAtlasService atlas, IUserConceptService defined, AtlasView view, IEnumerable<string?> codes, int? sample, bool numbers, CancellationToken cancellation)
     {
         var choices = new List<ConceptChoice>();
-        void Add(string code, string name, string group)
+        void Add(string code, string name, string group, ShortLabel? label = null)
         {
             if (choices.All(c => c.Code != code) && DefinitionOf(code) is { } definition)
             {
-                choices.Add(new ConceptChoice(code, name, group, definition));
+                choices.Add(new ConceptChoice(code, name, group, definition, label));
             }
         }
 
@@ -68,15 +79,16 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
             {
                 if (await atlas.ConceptAsync(view.Analysis.Id, id, cancellation) is { } concept)
                 {
-                    Add(code, $"{Names.Labelled(concept.Concept)} of {concept.ClassName}", "Discovered concepts");
+                    Add(code, $"{Names.Concept(concept.Concept)} of {concept.ClassName}", "Discovered concepts", Names.IsNamed(concept.Concept) ? null : concept.Concept.Label);
                 }
             }
-            else if (code is ['n' or 'a', ..])
+            else if (code is ['n', .. var number] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var channel))
             {
-                var name = code[0] == 'a' ? Attribute(code[2..])
-                    : int.TryParse(code[1..], NumberStyles.None, CultureInfo.InvariantCulture, out var channel)
-                    ? Names.Channel(channel, (await atlas.NeuronLabelsAsync(view.Analysis.Id, [channel], cancellation)).GetValueOrDefault(channel)) : "";
-                Add(code, name, code[0] == 'n' ? "Neurons" : "Attributes");
+                Add(code, Names.Channel(channel), "Neurons", (await atlas.NeuronLabelsAsync(view.Analysis.Id, [channel], cancellation)).GetValueOrDefault(channel));
+            }
+            else if (code is ['a', ..])
+            {
+                Add(code, Attribute(code[2..]), "Attributes");
             }
         }
 
@@ -84,7 +96,7 @@ public sealed record ConceptChoice(string Code, string Name, string Group, objec
         {
             foreach (var card in shown.Concepts)
             {
-                Add(FormattableString.Invariant($"c{card.Id}"), $"{Names.Labelled(card)} of {shown.Sample.ClassName}", "Discovered concepts");
+                Add(FormattableString.Invariant($"c{card.Id}"), $"{Names.Concept(card)} of {shown.Sample.ClassName}", "Discovered concepts", Names.IsNamed(card) ? null : card.Label);
             }
         }
 

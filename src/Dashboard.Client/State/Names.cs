@@ -21,14 +21,16 @@ public static class Names
     public static string? Label(INamedConcept concept) => IsNamed(concept) ? null : concept.Label?.Text;
 
     /// <summary>Name of a concept where there are only words: a person's, else "c3 “striped”", the label cut where it is long.</summary>
-    public static string Labelled(INamedConcept concept) => Label(concept) is { } label ? $"{Concept(concept)} “{Cut(label)}”" : Concept(concept);
+    public static string Labelled(INamedConcept concept) => IsNamed(concept) ? Concept(concept) : WithLabel(Concept(concept), concept.Label);
 
     /// <summary>The same with the whole label, for tooltips and accessible names.</summary>
     public static string Whole(INamedConcept concept) => Label(concept) is { } label ? $"{Concept(concept)} “{label}”" : Concept(concept);
 
     /// <summary>Name of a neuron: "channel 7", with its label where it has one, which is cut where it is long.</summary>
-    public static string Channel(int channel, ShortLabel? label = null) =>
-        FormattableString.Invariant($"channel {channel}") + (label is null ? "" : $" “{Cut(label.Text)}”");
+    public static string Channel(int channel, ShortLabel? label = null) => WithLabel(FormattableString.Invariant($"channel {channel}"), label);
+
+    /// <summary>What nobody named, with its label where it has one, which is cut where it is long.</summary>
+    public static string WithLabel(string name, ShortLabel? label) => label is null ? name : $"{name} “{Cut(label.Text)}”";
 
     /// <summary>How surely a label fits, for tooltips.</summary>
     public static string Sureness(ShortLabel label) =>

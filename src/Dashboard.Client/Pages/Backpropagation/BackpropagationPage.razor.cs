@@ -179,6 +179,11 @@ public sealed partial class BackpropagationPage
     private async Task OnTask(TaskView task)
     {
         _result = task.State == AnalysisState.Completed ? BackpropagationView.Parse(await Tasks.ResultAsync(Id, task.Id, Lifetime)) : null;
+        if (_result?.Entanglement is { } entangled)
+        {
+            _result = _result with { Entanglement = entangled with { Names = [.. entangled.Names.Select(name => ConceptChoice.Called(name, _choices))] } };
+        }
+
         OnAddress();
     }
 
