@@ -20,7 +20,7 @@ internal static class DatamodelBenchmarks
 
     /// <summary>
     /// Trains the networks: --components halves for the score and --set checkpoints=M more for the attribution, in the folder
-    /// --output; what is there already is not trained again. --set epochs=E, perclass=N images of each class, targets=T of each class.
+    /// --output; what is there already is not trained again. --set epochs=E, perclass=N images of each class, targets=T of each class, seed=S for other halves, weights and targets.
     /// </summary>
     public static BenchmarkReport Train(BenchmarkOptions options)
     {
@@ -37,8 +37,8 @@ internal static class DatamodelBenchmarks
             var path = plan.Margins(folder, s);
             if (!File.Exists(path))
             {
-                using var network = TrainableNetwork.CifarResNet(8, SampleClasses.All.Count, 16, Input, 100 + s, CPU);
-                Trainer.Train(network, images, plan.Halves[s], plan.Recipe, 100 + s);
+                using var network = TrainableNetwork.CifarResNet(8, SampleClasses.All.Count, 16, Input, plan.Seed + 100 + s, CPU);
+                Trainer.Train(network, images, plan.Halves[s], plan.Recipe, plan.Seed + 100 + s);
                 network.Save(plan.Weights(folder, s));
                 var logits = Trainer.Logits(network, targets, [.. Enumerable.Range(0, targets.Count)]);
                 File.WriteAllText(path, JsonSerializer.Serialize(logits.Select((l, t) => LinearDatamodel.Margin(l, targets.Labels[t]))));
@@ -55,7 +55,8 @@ internal static class DatamodelBenchmarks
 
     /// <summary>
     /// Scores TRAK by what the networks of <see cref="Train"/> did (the same options): --set dimensions=K, lambda=L
-    /// (several where it is left out); factorised=1 for the two-sided projection.
+    /// (several where it is left out); factorised=1 for the two-sided projection; skip=C leaves the first C checkpoints out; newtargets=T (1, 2, …)
+    /// for other held-out images.
     /// </summary>
     public static BenchmarkReport Score(BenchmarkOptions options)
     {
@@ -65,10 +66,10 @@ internal static class DatamodelBenchmarks
         var (images, targets) = (Load(plan.Training), Load(plan.Targets));
         double Set(string name, double usual) => options.Parameters.TryGetValue(name, out var value) ? value : usual;
         var clock = Stopwatch.StartNew();
-        double[] lambdas = options.Parameters.TryGetValue("lambda", out var chosen) ? [chosen] : [0.01, 0.1, 1, 10];
+        double[] lambdas = options.Parameters.TryGetValue("lambda", out var chosen) ? [chosen] : [0.01, 0.03, 0.1, 0.3, 1, 3, 10];
         var unweighted = lambdas.Select(_ => new List<DenseMatrix>()).ToArray();
         var left = new List<double[]>();
-        for (var m = plan.Subsets; m < plan.Halves.Length; m++)
+        for (var m = plan.Subsets + (int)Set("skip", 0); m < plan.Halves.Length; m++)
         {
             using var network = GradientNetwork.Load(plan.Weights(folder, m), null, CPU);
             var features = new FeatureOptions
@@ -91,10 +92,20 @@ internal static class DatamodelBenchmarks
             Console.Error.WriteLine($"checkpoint {left.Count}: {clock.Elapsed.TotalSeconds:0} s");
         }
 
+        var fresh = Set("newtargets", 0) > 0;
         var outputs = new DenseMatrix(plan.Subsets, targets.Count);
         for (var s = 0; s < plan.Subsets; s++)
         {
-            JsonSerializer.Deserialize<double[]>(File.ReadAllText(plan.Margins(folder, s)))!.CopyTo(outputs.Row(s));
+            if (fresh)
+            {
+                // Other targets than those that were measured at the training.
+                using var network = NetworkLoader.Load(plan.Weights(folder, s), null, CPU);
+                Margins(network, targets).CopyTo(outputs.Row(s));
+            }
+            else
+            {
+                JsonSerializer.Deserialize<double[]>(File.ReadAllText(plan.Margins(folder, s)))!.CopyTo(outputs.Row(s));
+            }
         }
 
         int[][] subsets = [.. plan.Halves.Take(plan.Subsets)];
@@ -106,6 +117,16 @@ internal static class DatamodelBenchmarks
         }
 
         return report.With("plain", LinearDatamodel.Score(SameClass(images, targets), subsets, outputs).Score).WithPeak();
+    }
+
+    private static double[] Margins(INetwork network, TrainingImages targets)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var logits = network.Forward(targets.Batch(Enumerable.Range(0, targets.Count).ToArray(), CPU), []).Logits.contiguous();
+        var values = logits.data<float>().ToArray();
+        var outputs = values.Length / targets.Count;
+        return [.. Enumerable.Range(0, targets.Count).Select(t => LinearDatamodel.Margin(values.AsSpan(t * outputs, outputs), targets.Labels[t]))];
     }
 
     /// <summary>What attribution must beat: 1 where the training image has the target's class.</summary>
@@ -131,7 +152,7 @@ internal static class DatamodelBenchmarks
         return new TrainingImages(pixels, [.. plan.Select(i => names.IndexOf(i.FolderClass))], Input);
     }
 
-    private sealed record Plan(IReadOnlyList<SampleItem> Training, IReadOnlyList<SampleItem> Targets, int[][] Halves, int Subsets, TrainingRecipe Recipe)
+    private sealed record Plan(IReadOnlyList<SampleItem> Training, IReadOnlyList<SampleItem> Targets, int[][] Halves, int Subsets, TrainingRecipe Recipe, int Seed)
     {
         public static Plan Create(BenchmarkOptions options)
         {
@@ -139,7 +160,7 @@ internal static class DatamodelBenchmarks
             var training = SamplePlan.Create(new SampleOptions { ImagesPerClass = Set("perclass", 200) });
             var targets = SamplePlan.Create(new SampleOptions
             {
-                Seed = TargetSeed,
+                Seed = TargetSeed + Set("seed", 0) + Set("newtargets", 0),
                 ImagesPerClass = Set("targets", 10),
                 MislabelledShare = 0,
                 CorruptedShare = 0,
@@ -147,8 +168,8 @@ internal static class DatamodelBenchmarks
                 Duplicates = 0,
             });
             return new Plan(
-                training, targets, LinearDatamodel.Halves(training.Count, options.Components + Set("checkpoints", 8), SubsetSeed), options.Components,
-                new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = Set("batch", 50) });
+                training, targets, LinearDatamodel.Halves(training.Count, options.Components + Set("checkpoints", 8), SubsetSeed + Set("seed", 0)), options.Components,
+                new TrainingRecipe { Epochs = Set("epochs", 15), BatchSize = Set("batch", 50) }, 1000 * Set("seed", 0));
         }
 
         public string Margins(string folder, int half) => Path.Combine(folder, $"margins-{half:000}.json");

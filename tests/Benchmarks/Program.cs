@@ -18,6 +18,8 @@ var known = new Dictionary<string, Func<BenchmarkOptions, BenchmarkReport>>(Deco
     ["memory"] = AnalysisBenchmarks.Memory,
     ["datamodel-train"] = DatamodelBenchmarks.Train,
     ["datamodel-score"] = DatamodelBenchmarks.Score,
+    ["ridge"] = RemovalBenchmarks.Ridge,
+    ["removal"] = RemovalBenchmarks.Removal,
 };
 try
 {

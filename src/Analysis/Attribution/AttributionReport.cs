@@ -44,8 +44,11 @@ public sealed record AttributionRequest
     /// <summary><c>rademacher</c> or <c>normal</c>.</summary>
     public string Entries { get; init; } = "rademacher";
 
-    /// <summary>λ as a multiple of the mean eigenvalue of ΦᵀΦ.</summary>
-    public double Lambda { get; init; } = 10;
+    /// <summary>λ as a multiple of the mean eigenvalue of ΦᵀΦ; null for what suits the target, 10 for a concept and 0.3 for a class or a sample.</summary>
+    public double? Lambda { get; init; }
+
+    /// <summary><see cref="Lambda"/>, or what suits the target.</summary>
+    internal double Ridge => Lambda ?? (Target == "concept" ? TrakScores.ProbeLambda : TrakScores.MarginLambda);
 
     /// <summary>Share of the scores that the soft threshold makes 0; 0 for none.</summary>
     public double Threshold { get; init; }

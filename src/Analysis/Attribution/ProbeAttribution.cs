@@ -19,7 +19,13 @@ internal sealed class ProbeAttribution(TaskContext context, AttributionRequest w
     {
         var of = new AttributionTargets(context, wish, notes);
         var layer = wish.Layer ?? context.Plan.Layer.Name;
-        var labels = ConceptResolver.Resolve(context, wish.Concept!, wish.Seed) with { Places = null };
+        var labels = ConceptResolver.Resolve(context, wish.Concept!, wish.Seed);
+        if (labels.Places is not null)
+        {
+            notes.Add("The marked places are not used: this variant weighs whole images, those that a probe of whole images is fitted to.");
+            labels = labels with { Places = null };
+        }
+
         observer.OnProgress(new TaskProgress(0, 3, "Fitting the probe"));
         var fitted = ProbeFitter.Fit(context, labels, layer, new ProbeOptions { Seed = wish.Seed });
         var probe = fitted.Probe;

@@ -26,6 +26,11 @@ internal sealed class RepresentationAttribution(TaskContext context, Attribution
         var of = new AttributionTargets(context, wish, notes);
         var training = AttributedTraining.Open(context, wish, notes, cancellation);
         var labels = wish.Target == "concept" ? ConceptResolver.Resolve(context, wish.Concept!, wish.Seed) : null;
+        if (labels is not null && PlacedActivations.Unused(labels, [context.Layers.Get(LayerName)]) is { } unused)
+        {
+            notes.Add(unused);
+        }
+
         var rows = of.Rows(labels);
         IReadOnlyList<string> paths = [context.Plan.Request.Network, .. wish.Networks];
         var total = paths.Count * (training.Positions.Length + 1L) + 1;
@@ -81,12 +86,12 @@ internal sealed class RepresentationAttribution(TaskContext context, Attribution
             observer.OnProgress(new TaskProgress(done + training.Positions.Length, total, $"Gradients of the targets, {name}"));
             using var features = of.Features(network, targets, fitted?.Probe, options, cancellation);
             var model = new TrakModel(store, store.OneMinusP, features);
-            unweighted.Add(TrakScores.Unweighted(model, TrakScores.Relative(wish.Lambda)));
+            unweighted.Add(TrakScores.Unweighted(model, TrakScores.Relative(wish.Ridge)));
             left.Add(store.OneMinusP);
             checkpoints.Add(new AttributedCheckpoint(name, network.Sha256, fitted?.HeldOut.Score, Rounding.Significant(RobustStatistics.Mean(store.OneMinusP))));
             if (m == 0)
             {
-                check = ProjectionChecker.Check(network, training, store, model, options, wish.Lambda, notes, cancellation);
+                check = ProjectionChecker.Check(network, training, store, model, options, wish.Ridge, notes, cancellation);
             }
         }
 

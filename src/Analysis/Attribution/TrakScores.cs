@@ -17,6 +17,18 @@ public sealed record TrakModel(IFeatureRows Train, double[] OneMinusP, Tensor Ta
 /// </summary>
 public static class TrakScores
 {
+    /// <summary>
+    /// λ for the margins of classes and samples, as a multiple of the mean eigenvalue of ΦᵀΦ, where nobody chose one. Their gradients are
+    /// of the same function as the training features; chosen on planted stamps, see docs/methods/training-data-attribution.md.
+    /// </summary>
+    public const double MarginLambda = 0.3;
+
+    /// <summary>
+    /// The same for the logit of a probe, whose gradient lies partly outside of what the training gradients span: a small λ then mostly
+    /// amplifies the chance of the projection.
+    /// </summary>
+    public const double ProbeLambda = 10;
+
     private const int Part = 4096;
 
     /// <summary>Computes τ.</summary>

@@ -44,7 +44,7 @@ internal static class ConceptProber
             done => Report(Recording * done / Math.Max(1, context.Plan.Samples.Count), $"Recording all layers of {context.Plan.Network.Name}, once for all concepts"),
             cancellation);
         var divisions = Enumerable.Range(0, request.Seeds).Select(s => s == 0 ? labels : ConceptResolver.Split(context, labels, request.Seed + s)).ToList();
-        foreach (var layer in layers.Take(1))
+        foreach (var layer in layers.Where(l => PlacedActivations.Grid(l) is not null).Take(1))
         {
             // All at once: each pass runs the network over the marked images.
             _ = context.Layers.Placed(labels, [.. layers.Select(l => l.Name)], layer.Name);
@@ -73,6 +73,11 @@ internal static class ConceptProber
         if (best.Placed)
         {
             notes.Add($"The probes are fitted to places: positions inside the marks against positions elsewhere, {best.FittedOn:N0} of them at {best.Layer}. Scores count positions; on whole images the same direction reaches an AUC of {best.ImageAuc?.Mean:0.00}.");
+        }
+
+        if (PlacedActivations.Unused(labels, layers) is { } unused)
+        {
+            notes.Add(unused);
         }
 
         ClassInfluence? influence = null;

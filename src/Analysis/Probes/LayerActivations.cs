@@ -96,7 +96,7 @@ public sealed class LayerActivations : IDisposable
     /// <returns>Belongs to this object, until another concept is asked for.</returns>
     internal PlacedActivations? Placed(ConceptLabels labels, IReadOnlyList<string> layers, string layer)
     {
-        if (labels.Places is null || !PlacedActivations.Has(_context, Get(layer)))
+        if (labels.Places is null || PlacedActivations.Grid(Get(layer)) is null)
         {
             return null;
         }
@@ -109,7 +109,7 @@ public sealed class LayerActivations : IDisposable
 
         if (!_placed.ContainsKey(layer))
         {
-            List<LayerInfo> missing = [.. layers.Append(layer).Distinct(StringComparer.Ordinal).Where(l => !_placed.ContainsKey(l)).Select(Get).Where(l => PlacedActivations.Has(_context, l))];
+            List<LayerInfo> missing = [.. layers.Append(layer).Distinct(StringComparer.Ordinal).Where(l => !_placed.ContainsKey(l)).Select(Get).Where(l => PlacedActivations.Grid(l) is not null)];
             foreach (var (name, values) in PlacedActivations.Read(_context, labels, missing, _context.Cancellation))
             {
                 // Kept for later fits: no scope of a caller owns it.

@@ -35,10 +35,38 @@ internal sealed class PlacedActivations : IDisposable
     /// <summary>1 inside a place, 0 elsewhere, n.</summary>
     public double[] Targets { get; }
 
-    /// <summary>Whether a layer has positions that places can be looked up at.</summary>
-    public static bool Has(TaskContext context, LayerInfo layer) => layer.Tokens is null && layer.Height * layer.Width > 1 && context.Plan.Dataset is not IRecordedActivations;
+    /// <summary>
+    /// Where the positions of a layer lie in the image: leading tokens have no place, the rest goes row by row. Null where the layer
+    /// has one position only, or a line of them whose order says nothing about rows and columns.
+    /// </summary>
+    /// <param name="layer">The layer.</param>
+    public static TokenGrid? Grid(LayerInfo layer) => layer switch
+    {
+        { Tokens: { Height: > 1, Width: > 1 } tokens } => tokens,
+        { Tokens: null, Height: > 1, Width: > 1 } => new TokenGrid(0, layer.Height, layer.Width),
+        _ => null,
+    };
 
-    /// <summary>Runs the network over the images and keeps a few positions of each, evenly chosen: six inside its places and twelve beside them, six of an image without.</summary>
+    /// <summary>What to tell people where marked places cannot be used; null where they are, or where there are none.</summary>
+    /// <param name="labels">What the images show.</param>
+    /// <param name="layers">Layers that probes are fitted at.</param>
+    public static string? Unused(ConceptLabels labels, IEnumerable<LayerInfo> layers)
+    {
+        string[] without = labels.Places is null ? [] : [.. layers.Where(l => Grid(l) is null).Select(l => l.Name)];
+        return without.Length == 0
+            ? null
+            : $"The marked places are not used at {string.Join(", ", without)}, which {(without.Length == 1 ? "has" : "have")} no positions in the image: the probe there is fitted to whole images.";
+    }
+
+    /// <summary>Marked places in shares of what the network sees of each image, by row.</summary>
+    /// <param name="context">The analysis.</param>
+    /// <param name="labels">What the images show; with places.</param>
+    /// <param name="rows">Rows that are looked up; others are left out.</param>
+    /// <exception cref="AnalysisException">An image cannot be read any more.</exception>
+    public static Dictionary<int, RelativeRectangle[]> Seen(TaskContext context, ConceptLabels labels, IEnumerable<int> rows) => rows.Where(labels.Places!.ContainsKey).ToDictionary(
+        row => row, row => PlaceMask.Seen(labels.Places![row].Select(p => new RelativeRectangle(p.Left, p.Top, p.Width, p.Height)), PlaceMask.Visible(context, row)));
+
+    /// <summary>Runs the network over the images, or reads what was recorded, and keeps a few positions of each.</summary>
     /// <param name="context">The analysis.</param>
     /// <param name="labels">What the images show; with places.</param>
     /// <param name="layers">Layers that have positions.</param>
@@ -48,55 +76,81 @@ internal sealed class PlacedActivations : IDisposable
     public static Dictionary<string, PlacedActivations> Read(TaskContext context, ConceptLabels labels, IReadOnlyList<LayerInfo> layers, CancellationToken cancellation)
     {
         // The store is opened before any scope begins.
+        var scan = context.Store.ScanIndices();
+        var seen = Seen(context, labels, Rows(labels));
+        if (context.Plan.Dataset is IRecordedActivations recorded)
+        {
+            return Collect(labels, seen, layers, rows => [recorded.Activations(Array.ConvertAll(rows, r => context.Plan.Samples[scan[r]]))], cancellation);
+        }
+
         var images = ClassConcepts.Images(context);
-        int[] rows = [.. Rows(labels).Order()];
-        var seen = rows.Where(labels.Places!.ContainsKey).ToDictionary(
-            row => row, row => PlaceMask.Seen(labels.Places![row].Select(p => new RelativeRectangle(p.Left, p.Top, p.Width, p.Height)), PlaceMask.Visible(context, row)));
-        var parts = layers.ToDictionary(l => l.Name, _ => new List<Tensor>());
-        var (samples, targets) = (layers.ToDictionary(l => l.Name, _ => new List<int>()), layers.ToDictionary(l => l.Name, _ => new List<double>()));
         string[] names = [.. layers.Select(l => l.Name)];
-        var first = 0;
+        return Collect(
+            labels, seen, layers,
+            rows =>
+            {
+                var (_, batch) = images.Images(rows, rows.Length, cancellation).Single();
+                using (batch)
+                {
+                    return context.Plan.Network.Forward(batch, names).Activations;
+                }
+            },
+            cancellation);
+    }
+
+    /// <summary>Keeps a few positions of each image, evenly chosen: six inside its places and twelve beside them, six of an image without.</summary>
+    /// <param name="labels">What the images show.</param>
+    /// <param name="seen">Places in shares of what the network sees, by row.</param>
+    /// <param name="layers">Layers that have positions.</param>
+    /// <param name="forward">Activations of rows at the layers, n×C×H×W each; called inside a scope that owns them.</param>
+    /// <param name="cancellation">Honoured between batches.</param>
+    /// <returns>By layer; the caller's to dispose.</returns>
+    /// <exception cref="AnalysisException">No place lies in what the network sees.</exception>
+    public static Dictionary<string, PlacedActivations> Collect(
+        ConceptLabels labels, IReadOnlyDictionary<int, RelativeRectangle[]> seen, IReadOnlyList<LayerInfo> layers, Func<int[], IReadOnlyList<Tensor>> forward, CancellationToken cancellation)
+    {
+        int[] rows = [.. Rows(labels).Order()];
+        var grids = layers.Select(l => Grid(l)!).ToArray();
+        var parts = layers.Select(_ => new List<Tensor>()).ToArray();
+        var (samples, targets) = (layers.Select(_ => new List<int>()).ToArray(), layers.Select(_ => new List<double>()).ToArray());
         try
         {
-            foreach (var (_, batch) in images.Images(rows, Part, cancellation))
+            foreach (var part in rows.Chunk(Part))
             {
-                using var owned = batch;
+                cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 using var quiet = no_grad();
-                var activations = context.Plan.Network.Forward(batch, names).Activations;
-                var count = (int)batch.shape[0];
+                var activations = forward(part);
                 for (var l = 0; l < layers.Count; l++)
                 {
-                    var (height, width) = ((int)activations[l].shape[2], (int)activations[l].shape[3]);
+                    var (leading, height, width) = grids[l];
+                    var positions = activations[l].shape[2] * activations[l].shape[3];
                     var chosen = new List<long>();
-                    for (var i = 0; i < count; i++)
+                    for (var i = 0; i < part.Length; i++)
                     {
-                        var row = rows[first + i];
-                        foreach (var (cell, target) in Choose(seen.GetValueOrDefault(row), row, width, height))
+                        foreach (var (cell, target) in Choose(seen.GetValueOrDefault(part[i]), part[i], width, height))
                         {
-                            chosen.Add(((long)i * height * width) + cell);
-                            samples[names[l]].Add(row);
-                            targets[names[l]].Add(target);
+                            chosen.Add((i * positions) + leading + cell);
+                            samples[l].Add(part[i]);
+                            targets[l].Add(target);
                         }
                     }
 
                     var flat = activations[l].permute(0, 2, 3, 1).reshape(-1, activations[l].shape[1]);
-                    parts[names[l]].Add(flat.index_select(0, tensor(chosen.ToArray(), device: flat.device)).cpu().DetachFromDisposeScope());
+                    parts[l].Add(flat.index_select(0, tensor(chosen.ToArray(), device: flat.device)).cpu().DetachFromDisposeScope());
                 }
-
-                first += count;
             }
 
-            if (targets[names[0]].All(t => t == 0))
+            if (targets[0].All(t => t == 0))
             {
                 throw new AnalysisException("No marked place lies in what the network sees of the images.", "Mark places nearer to the middle of the images.");
             }
 
-            return names.ToDictionary(n => n, n => new PlacedActivations(cat(parts[n], 0), [.. samples[n]], [.. targets[n]]));
+            return Enumerable.Range(0, layers.Count).ToDictionary(l => layers[l].Name, l => new PlacedActivations(cat(parts[l], 0), [.. samples[l]], [.. targets[l]]));
         }
         finally
         {
-            foreach (var part in parts.Values.SelectMany(p => p))
+            foreach (var part in parts.SelectMany(p => p))
             {
                 part.Dispose();
             }

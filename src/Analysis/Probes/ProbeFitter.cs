@@ -96,6 +96,14 @@ public static class ProbeFitter
     internal static FittedProbe ForImages(TaskContext context, ConceptLabels labels, FittedProbe fitted)
     {
         using var images = ProbeSet.Create(context.Layers, labels with { Places = null }, fitted.Probe.Layer);
+        return ForImages(images, fitted);
+    }
+
+    /// <summary>The same on images that were read already.</summary>
+    /// <param name="images">Images for fitting and testing, at the probe's layer.</param>
+    /// <param name="fitted">The probe of positions.</param>
+    internal static FittedProbe ForImages(ProbeSet images, FittedProbe fitted)
+    {
         var (train, test) = (images.LogitsOf(fitted.Probe, testing: false), images.LogitsOf(fitted.Probe, testing: true));
         var mean = RobustStatistics.Mean(train);
         var deviation = Math.Sqrt(train.Sum(v => (v - mean) * (v - mean)) / train.Length);
@@ -235,24 +243,33 @@ internal sealed class ProbeSet : IDisposable
     {
         if (layers.Placed(labels, [layer], layer) is { } placed)
         {
-            var positions = labels with { Targets = placed.Targets, HeldOut = Array.ConvertAll(placed.Samples, row => labels.HeldOut[row]), Places = null };
-            var set = Create(
-                rows =>
-                {
-                    using var index = tensor(Array.ConvertAll(rows, r => (long)r));
-                    using var chosen = placed.Values.index_select(0, index);
-                    return chosen.to(ScalarType.Float64);
-                },
-                positions,
-                layer);
-            set._sampleOf = placed.Samples;
-            return set;
+            return OfPositions(placed, labels, layer);
         }
 
         // Recorded first, outside of any scope: the store stays open.
         layers.Prepare([layer], _ => { }, layers.Cancellation);
         var channels = (double)layers.Get(layer).Channels;
         return Create(rows => layers.Read(layer, rows), labels, layer, (int)Math.Clamp(MostWork / (channels * channels), FewestKept, MostKept));
+    }
+
+    /// <summary>Standardises positions inside and outside of marked places; those of an image are on one side.</summary>
+    /// <param name="placed">The positions.</param>
+    /// <param name="labels">What the images show, and which are for testing.</param>
+    /// <param name="layer">Name of the layer.</param>
+    public static ProbeSet OfPositions(PlacedActivations placed, ConceptLabels labels, string layer)
+    {
+        var positions = labels with { Targets = placed.Targets, HeldOut = Array.ConvertAll(placed.Samples, row => labels.HeldOut[row]), Places = null };
+        var set = Create(
+            rows =>
+            {
+                using var index = tensor(Array.ConvertAll(rows, r => (long)r));
+                using var chosen = placed.Values.index_select(0, index);
+                return chosen.to(ScalarType.Float64);
+            },
+            positions,
+            layer);
+        set._sampleOf = placed.Samples;
+        return set;
     }
 
     /// <summary>Standardises activations from anywhere.</summary>

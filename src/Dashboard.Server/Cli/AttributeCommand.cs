@@ -27,7 +27,7 @@ internal static class AttributeCommand
         var networks = new Option<string?>("--networks") { Description = "More networks of the same recipe, separated by commas; scores are averaged." };
         var projection = new Option<string?>("--projection") { Description = "auto, dense or factorised." };
         var dimensions = new Option<int?>("--dimensions") { Description = "Features for each image, 8 to 4096." };
-        var lambda = new Option<double?>("--lambda") { Description = "Regularisation as a multiple of the mean eigenvalue; 10 by default." };
+        var lambda = new Option<double?>("--lambda") { Description = "Regularisation as a multiple of the mean eigenvalue; by default 10 for a concept, 0.3 for a class or a sample." };
         var limit = new Option<int?>("--limit") { Description = "Use this many training images, spread evenly over the classes." };
         var seed = new Option<int?>("--seed") { Description = "Seed of projections and of the choice of images." };
         task.AddTo(command, [.. concept.All, classes, sample, layer, variant, dataset, networks, projection, dimensions, lambda, limit, seed]);

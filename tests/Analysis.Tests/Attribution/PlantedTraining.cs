@@ -15,7 +15,7 @@ internal static class PlantedTraining
 
     public static Preprocessing Preprocessing { get; } = new(Side, Side, [0.5f, 0.5f, 0.5f], [0.25f, 0.25f, 0.25f], ResizeMode.Stretch);
 
-    public static TrainingImages Bars(int count, int seed, Func<int, int, bool>? stamped = null, Func<int, int, int>? label = null)
+    public static TrainingImages Bars(int count, int seed, Func<int, int, bool>? stamped = null, Func<int, int, int>? label = null, int strength = 35)
     {
         var random = new SplitMix64((ulong)seed);
         var pixels = new byte[]?[count];
@@ -23,7 +23,7 @@ internal static class PlantedTraining
         for (var i = 0; i < count; i++)
         {
             var kind = i % Classes;
-            pixels[i] = Draw(kind, stamped?.Invoke(i, kind) ?? false, ref random);
+            pixels[i] = Draw(kind, stamped?.Invoke(i, kind) ?? false ? strength : 0, ref random);
             labels[i] = label?.Invoke(i, kind) ?? kind;
         }
 
@@ -33,7 +33,7 @@ internal static class PlantedTraining
     public static TrainableNetwork Network(int seed, int width = 4, int outputs = Classes) =>
         TrainableNetwork.CifarResNet(8, outputs, width, Preprocessing, seed, TorchSharp.torch.CPU);
 
-    private static byte[] Draw(int kind, bool stamped, ref SplitMix64 random)
+    private static byte[] Draw(int kind, int stamp, ref SplitMix64 random)
     {
         var image = new byte[Side * Side * 3];
         var offset = random.NextInt(4);
@@ -51,13 +51,13 @@ internal static class PlantedTraining
             }
         }
 
-        for (var y = 0; stamped && y < 5; y++)
+        for (var y = 0; stamp > 0 && y < 5; y++)
         {
             for (var x = 0; x < 5; x++)
             {
                 var at = (((Side - 6 + y) * Side) + (Side - 6 + x)) * 3;
-                image[at] = (byte)Math.Min(255, image[at] + 35);
-                image[at + 2] = (byte)Math.Max(0, image[at + 2] - 35);
+                image[at] = (byte)Math.Min(255, image[at] + stamp);
+                image[at + 2] = (byte)Math.Max(0, image[at + 2] - stamp);
             }
         }
 

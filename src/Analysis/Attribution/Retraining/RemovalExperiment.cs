@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Probes;
@@ -30,8 +31,10 @@ public sealed record RemovalProgress(int Finished, int Networks, long Images, lo
 /// <param name="ranking">Orders the training images.</param>
 /// <param name="options">Options.</param>
 /// <param name="folder">Folder of the experiment.</param>
+/// <param name="places">Marked places in shares of what the network sees, by row: probes are then fitted to positions, where a layer has any; null for whole images.</param>
 public sealed class RemovalExperiment(
-    Func<int, TrainableNetwork> create, TrainingImages images, ConceptLabels labels, IRemovalRanking ranking, RemovalOptions options, string folder)
+    Func<int, TrainableNetwork> create, TrainingImages images, ConceptLabels labels, IRemovalRanking ranking, RemovalOptions options, string folder,
+    IReadOnlyDictionary<int, RelativeRectangle[]>? places = null)
 {
     private const int Fewest = 5;
     private readonly int[] _training = TrainingRows(images, labels);
@@ -128,6 +131,22 @@ public sealed class RemovalExperiment(
             throw new AnalysisException($"{_training.Length} images are too few to train a network in batches of {options.Recipe.BatchSize}.", "Use smaller batches, or an analysis of more images.");
         }
 
+        if (places is not null)
+        {
+            using var example = create(options.Seed);
+            using var network = example.Freeze();
+            var layers = network.Layers.Where(l => options.Layers.Contains(l.Name)).ToList();
+            if (layers.Any(l => PlacedActivations.Grid(l) is not null))
+            {
+                _notes.Add("The probes are fitted to positions inside and outside of the marked places; their answers are read, and compared, on whole images.");
+            }
+
+            if (PlacedActivations.Unused(labels with { Places = labels.Places ?? new Dictionary<int, ConceptRegion[]>() }, layers) is { } unused)
+            {
+                _notes.Add(unused);
+            }
+        }
+
         if (testing < 20)
         {
             _notes.Add($"Only {testing} held-out images show the concept: probe accuracies are coarse and their intervals wide.");
@@ -210,11 +229,12 @@ public sealed class RemovalExperiment(
                 }
             }
         });
+        // Rows that could not be read take no part.
+        var usable = labels with { Targets = [.. labels.Targets.Select((t, i) => images.Readable(i) ? t : double.NaN)], Places = null };
+        var placed = Placed(network, usable, cancellation);
         try
         {
             var layers = new List<LayerMeasurement>();
-            // Rows that could not be read take no part.
-            var usable = labels with { Targets = [.. labels.Targets.Select((t, i) => images.Readable(i) ? t : double.NaN)] };
             for (var l = 0; l < pooled.Length; l++)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -227,9 +247,13 @@ public sealed class RemovalExperiment(
                     },
                     usable,
                     options.Layers[l]);
-                var fitted = set.Fit(set.TrainTargets, new ProbeOptions { Seed = options.Seed });
+                using var positions = placed.TryGetValue(options.Layers[l], out var own) ? ProbeSet.OfPositions(own, usable, options.Layers[l]) : null;
+                var fitting = positions ?? set;
+                var fitted = fitting.Fit(fitting.TrainTargets, new ProbeOptions { Seed = options.Seed });
+                fitted = positions is null ? fitted : ProbeFitter.ForImages(set, fitted);
                 layers.Add(new LayerMeasurement(
-                    options.Layers[l], (int)values.shape[1], fitted.Probe, Array.ConvertAll(set.TestLogits(fitted.Probe), v => (float)v), fitted.HeldOut.Auc ?? double.NaN, options.Sparsity ? NonZeros(set) : null));
+                    options.Layers[l], (int)values.shape[1], fitted.Probe, Array.ConvertAll(set.LogitsOf(fitted.Probe, testing: true), v => (float)v), fitted.HeldOut.Auc ?? double.NaN,
+                    options.Sparsity ? NonZeros(fitting) : null));
             }
 
             return new Measurement(removed.Length, removed.Count(Shows), tested == 0 ? 0 : right / (double)tested, layers);
@@ -240,7 +264,20 @@ public sealed class RemovalExperiment(
             {
                 tensor.Dispose();
             }
+
+            foreach (var values in placed.Values)
+            {
+                values.Dispose();
+            }
         }
+    }
+
+    /// <summary>Positions inside and outside of the marked places, by layer; empty where none are marked.</summary>
+    private Dictionary<string, PlacedActivations> Placed(INetwork network, ConceptLabels usable, CancellationToken cancellation)
+    {
+        List<LayerInfo> layers = places is null ? [] : [.. network.Layers.Where(l => options.Layers.Contains(l.Name) && PlacedActivations.Grid(l) is not null)];
+        string[] names = [.. layers.Select(l => l.Name)];
+        return layers.Count == 0 ? [] : PlacedActivations.Collect(usable, places!, layers, rows => network.Forward(images.Batch(rows, network.Device), names).Activations, cancellation);
     }
 
     /// <summary>Weights that the l1 probe keeps at the strongest penalty whose score is within 1% of the best (METHODS 4.1).</summary>

@@ -13,7 +13,7 @@ namespace Analysis.Attribution.Retraining;
 /// <param name="dimensions">Features k.</param>
 /// <param name="lambda">λ as a multiple of the mean eigenvalue of ΦᵀΦ.</param>
 /// <param name="seed">Seed of the projections.</param>
-public sealed class TrakRanking(int dimensions = 512, double lambda = 10, int seed = 0) : IRemovalRanking
+public sealed class TrakRanking(int dimensions = 512, double lambda = TrakScores.ProbeLambda, int seed = 0) : IRemovalRanking
 {
     /// <summary>Most parameters that are projected densely.</summary>
     private const long MostDense = 1_000_000;

@@ -48,6 +48,16 @@ internal sealed class BackpropagationRun(TaskContext context, BackpropagationReq
         }
 
         var shuffled = Shuffled(labels[0], probes[0], network.Layer, total);
+        foreach (var sentence in labels.Select(l => PlacedActivations.Unused(l, [context.Layers.Get(network.Layer)])).OfType<string>().Distinct())
+        {
+            notes.Add(sentence);
+        }
+
+        if (labels[0].Places is not null && PlacedActivations.Grid(context.Layers.Get(network.Layer)) is not null && shuffled.Count > 0)
+        {
+            notes.Add("The probes of shuffled labels, to compare with, are fitted to whole images: the marked places are not used for them.");
+        }
+
         if (probes[0].HeldOut.Auc is < 0.7)
         {
             notes.Add(FormattableString.Invariant($"The probe hardly knows the concept (AUC {probes[0].HeldOut.Auc:0.00} on held-out images): what it reacts to may be something else."));

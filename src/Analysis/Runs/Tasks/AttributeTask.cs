@@ -31,7 +31,7 @@ public sealed class AttributeTask : IAnalysisTask
     public string Kind => TaskKind;
 
     /// <inheritdoc/>
-    public int Version => 2;
+    public int Version => 3;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
@@ -53,7 +53,7 @@ public sealed class AttributeTask : IAnalysisTask
         Choose("projection", wish.Projection, "auto", "dense", "factorised");
         Choose("entries", wish.Entries, "rademacher", "normal");
         Between("dimensions", wish.Dimensions, 8, 4096);
-        Between("lambda", wish.Lambda, 0, 1000);
+        Between("lambda", wish.Lambda ?? 1, 0, 1000);
         Between("threshold", wish.Threshold, 0, 0.99);
         Between("targets", wish.Targets, 1, 1024);
         Between("limit", wish.Limit ?? 1, 1, int.MaxValue);
@@ -87,6 +87,7 @@ public sealed class AttributeTask : IAnalysisTask
             wish with
             {
                 Concept = concept ? wish.Concept : null,
+                Lambda = wish.Ridge,
                 Layer = concept ? wish.Layer : null,
                 Class = wish.Target == "class" ? wish.Class : null,
                 Sample = wish.Target == "sample" ? wish.Sample : null,

@@ -23,7 +23,7 @@ public sealed class RetrainTask : IAnalysisTask
     public string Kind => "retrain";
 
     /// <inheritdoc/>
-    public int Version => 1;
+    public int Version => 2;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
@@ -142,7 +142,8 @@ public sealed class RetrainTask : IAnalysisTask
                 Seed = request.Seed,
             };
             string? preview = null;
-            var report = new RemovalExperiment(Create, images, labels, Ranking(request), options, folder).Run(
+            var places = labels.Places is null ? null : PlacedActivations.Seen(context, labels, labels.Places.Keys);
+            var report = new RemovalExperiment(Create, images, labels, Ranking(request), options, folder, places).Run(
                 progress =>
                 {
                     if (progress.Report is { } soFar)
