@@ -1,4 +1,5 @@
 using Bunit;
+using Dashboard.Client.Components;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.Pages.Samples;
 using Microsoft.AspNetCore.Components;
@@ -71,6 +72,31 @@ public sealed class OwnImagePageTests : AnalysisPageContext
         page.FindAll("button").Single(b => b.TextContent == "Forget it").Click();
         Assert.Equal(Hash, Images.Deleted);
         Assert.EndsWith($"/analyses/{Id}/images", Services.GetRequiredService<NavigationManager>().Uri);
+    }
+
+    [Fact]
+    public void Until_the_concepts_of_another_class_have_explained_it_the_page_stays()
+    {
+        Images.View = Images.View with
+        {
+            Kept = true, TaskId = "cccccccccccc", Classes = [(0, "cat"), (1, "dog")],
+            Sample = new SampleView
+            {
+                Analysis = Samples.Analysis(), Sample = Samples.Sample(-1, cls: 1) with { Predicted = "dog", ClassName = "dog", Confidence = 0.8 },
+                Top = [("dog", 0.8), ("cat", 0.1)], ContributionsTo = "dog", Logit = 4, Contributions = [new(Samples.Tile(2, 0.4), "ears", 4)], Concepts = [Samples.Card(2, 0.4, "ears")],
+            },
+        };
+        var page = OpenImage(Hash);
+        Images.View = Images.View with { Sample = null, TaskId = null };
+        page.Find(".actions select").Change("0");
+        Assert.Equal($$"""{"image":"{{Hash}}","class":0}""", Tasks.Wishes.Single());
+        Assert.NotNull(page.Find(".waterfall"));
+        Assert.Equal("0", page.Find(".actions select").GetAttribute("value"));
+        Assert.Equal($$"""{"image":"{{Hash}}","class":0}""", TaskServiceExtensions.ToParameters(page.FindComponent<TaskPanel>().Instance.Parameters)!.Value.GetRawText());
+
+        // Another image is another page.
+        page.Render(p => p.Add(c => c.Id, Id).Add(c => c.Hash, new string('b', 64)));
+        Assert.Empty(page.FindAll(".waterfall"));
     }
 
     private IRenderedComponent<OwnImagePage> OpenImage(string? hash)

@@ -13,6 +13,7 @@ public sealed partial class OwnImagePage
     private IReadOnlyList<ConceptCard> _mapped = [];
     private IReadOnlyList<FoundSample> _alike = [];
     private string? _error;
+    private bool _waiting;
 
     /// <summary>Name of the image; null to bring one.</summary>
     [Parameter]
@@ -52,6 +53,13 @@ public sealed partial class OwnImagePage
     protected override async Task<OwnImageView?> ReadAsync(CancellationToken cancellation)
     {
         var view = await Images.GetAsync(Id, Hash, Of, cancellation);
+        // By the concepts of another class takes a moment: until then the page stays as it is, and so does the focus.
+        _waiting = view is { Sample: null, Hash: not null, Problem: null } && View is { Sample: not null } && View.Hash == view.Hash && View.Analysis.Id == Id;
+        if (_waiting)
+        {
+            return View;
+        }
+
         (_mapped, _alike) = (view?.Sample is { } sample ? [.. sample.Concepts.Where(concept => view.Maps.ContainsKey(concept.Id))] : [], []);
         if (view?.Sample is not null)
         {
