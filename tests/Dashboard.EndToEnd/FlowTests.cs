@@ -45,6 +45,7 @@ public sealed class FlowTests(Stage stage)
     [InlineData("sample: the map of a concept")]
     [InlineData("sample: the nearest image")]
     [InlineData("sample: an attribution map is asked for")]
+    [InlineData("own image: chosen, explained and read")]
     [InlineData("outliers: filters and one image")]
     [InlineData("outliers: a verdict and back")]
     [InlineData("outliers: the list is saved")]
@@ -57,7 +58,9 @@ public sealed class FlowTests(Stage stage)
     [InlineData("smallest change: asked for and stopped")]
     [InlineData("training images: asked for and stopped")]
     [InlineData("remove and retrain: planned")]
+    [InlineData("remove and retrain: run to its end and read")]
     [InlineData("compare: what to compare")]
+    [InlineData("compare: methods compared and read")]
     [InlineData("compare: two analyses, and how their concepts are ordered")]
     [InlineData("search images: one concept present, one absent")]
     [InlineData("search everything")]
@@ -279,6 +282,24 @@ public sealed class FlowTests(Stage stage)
                 await Expect(card.GetByRole(AriaRole.Button, new() { Name = "Make the fast map" })).ToBeVisibleAsync();
             }, "way=fast"),
 
+            "own image: chosen, explained and read" => new(PageUrls.OwnImage(id), async hand =>
+            {
+                // Each hand brings its own; the network has not seen either as an own image.
+                var file = Directory.EnumerateFiles(Path.Combine(site.SampleImages, hand.Keyboard ? "plain star" : "red disc"), "*.png").Order(StringComparer.Ordinal).Last();
+                var choose = hand.Page.Locator(".drop input[type=file]");
+                await Expect(choose).ToBeEnabledAsync();
+                var chooser = await hand.Page.RunAndWaitForFileChooserAsync(() => hand.Keyboard ? hand.PressAsync(choose) : hand.Page.GetByText("Choose a file").ClickAsync());
+                await chooser.SetFilesAsync(file);
+                await Expect(hand.Page).ToHaveURLAsync(new Regex("/images/[0-9a-f]{64}$"));
+                var waterfall = hand.Page.Locator(".waterfall .row-w.total");
+                await Expect(waterfall).ToBeVisibleAsync(new() { Timeout = 2 * Minutes });
+                await hand.ChooseAsync(hand.List("By the concepts of"), "dotted ring");
+                await Expect(hand.Page).ToHaveURLAsync(new Regex("class=[0-9]+"));
+                await Expect(hand.Page.GetByRole(AriaRole.Heading, new() { Name = "For and against “dotted ring”" })).ToBeVisibleAsync(new() { Timeout = 2 * Minutes });
+                await hand.PressAsync(hand.Page.Locator(".map-strip button").Nth(1));
+                await Expect(hand.Page.Locator(".large img.map")).ToBeVisibleAsync();
+            }, "/images/&class=&map=", Same: false),
+
             "outliers: filters and one image" => new(PageUrls.Outliers(id), async hand =>
             {
                 await hand.PressAsync(hand.Page.Locator(".filters .chip").Nth(1));
@@ -430,6 +451,26 @@ public sealed class FlowTests(Stage stage)
                 await hand.PressAsync(hand.Page.GetByRole(AriaRole.Group, new() { Name = "Share of the training images" }).GetByRole(AriaRole.Checkbox).First);
             }, "shares="),
 
+            "remove and retrain: run to its end and read" => new($"{PageUrls.Retraining(id, "k:striped ring")}&ranking=probe&sets=top&networks=1&epochs=1", async hand =>
+            {
+                // Two networks of one epoch each; the second hand finds what the first has computed.
+                var rows = hand.Page.Locator("table.removal tbody tr");
+                var start = hand.Page.GetByRole(AriaRole.Button, new() { NameRegex = new("^Start \\(") });
+                var measure = hand.Page.GetByRole(AriaRole.Button, new() { Name = "Measure what it costs" });
+                await Expect(measure.Or(start).Or(rows.First).First).ToBeVisibleAsync();
+                if (await measure.IsVisibleAsync())
+                {
+                    await hand.PressAsync(measure);
+                    await Expect(hand.Page.GetByTestId("cost")).ToContainTextAsync("2 networks", new() { Timeout = 2 * Minutes });
+                    await hand.PressAsync(start);
+                }
+
+                await Expect(hand.Page.GetByRole(AriaRole.Heading, new() { Name = "What it found" })).ToBeVisibleAsync(new() { Timeout = 4 * Minutes });
+                await Expect(rows).ToHaveCountAsync(2);
+                await Expect(rows.Last).ToContainTextAsync("%");
+                await hand.ChooseAsync(hand.List("Probe at layer").Last, "layer1");
+            }, "layer=layer1&networks=1&epochs=1"),
+
             "compare: what to compare" => new(PageUrls.Compare(id), async hand =>
             {
                 await hand.PressAsync(hand.Page.GetByRole(AriaRole.Group, new() { Name = "Methods" }).GetByRole(AriaRole.Button, new() { Name = "PCA", Exact = true }));
@@ -438,6 +479,25 @@ public sealed class FlowTests(Stage stage)
                 await Expect(hand.Page).ToHaveURLAsync(new Regex("k="));
                 await hand.WriteAsync(hand.Page.GetByLabel("Classes, at most"), "3");
             }, "classes=3"),
+
+            "compare: methods compared and read" => new($"/compare?analysis={(await site.SecondRunAsync()).Id}&methods=nmf,pca&k=2,5&importance=none&classes=1", async hand =>
+            {
+                var verdict = hand.Page.GetByTestId("verdict");
+                var compare = hand.Page.GetByRole(AriaRole.Button, new() { Name = "Compare", Exact = true });
+                await Expect(compare.Or(verdict).First).ToBeVisibleAsync();
+                if (await compare.IsVisibleAsync())
+                {
+                    await hand.PressAsync(compare);
+                }
+
+                await Expect(verdict).Not.ToBeEmptyAsync(new() { Timeout = 4 * Minutes });
+                await Expect(hand.Page.Locator(".curve svg.main-svg").First).ToBeVisibleAsync();
+                var numbers = hand.Page.GetByRole(AriaRole.Group, new() { Name = "Number of concepts", Exact = true }).GetByRole(AriaRole.Button);
+                await Expect(numbers).ToHaveCountAsync(2);
+                await hand.PressAsync(numbers.First);
+                await Expect(hand.Page.Locator("#table-title")).ToHaveTextAsync("With k = 2");
+                await Expect(hand.Page.Locator("[aria-labelledby=table-title] tbody tr")).ToHaveCountAsync(2);
+            }, "at=2"),
 
             "compare: two analyses, and how their concepts are ordered" => new(PageUrls.CompareRuns(id, (await site.SecondRunAsync()).Id), async hand =>
             {
