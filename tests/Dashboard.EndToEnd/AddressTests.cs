@@ -53,6 +53,82 @@ public sealed class AddressTests(Stage stage)
     }
 
     [Fact]
+    public async Task Parameters_of_a_new_analysis_that_follow_each_other_faster_than_the_browser_answers_are_all_kept()
+    {
+        await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        await visitor.GoAsync($"/new?data={Uri.EscapeDataString(stage.Site.SampleImages)}&network={Uri.EscapeDataString(stage.Site.SampleNetwork)}&step=method");
+        await Expect(visitor.Page.Locator(".preset").First).ToBeVisibleAsync();
+
+        await visitor.Page.EvaluateAsync(
+            """
+            () => {
+              for (const [label, value] of [['Images, at most', '300'], ['Seed', '7'], ['Concepts per class', '6']]) {
+                const field = [...document.querySelectorAll('main label')].find(l => l.textContent.startsWith(label)).querySelector('input');
+                field.value = value;
+                field.dispatchEvent(new Event('change', { bubbles: true }));
+              }
+            }
+            """);
+
+        foreach (var part in new[] { "limit=300", "seed=7", "concepts=6" })
+        {
+            await Expect(visitor.Page).ToHaveURLAsync(new System.Text.RegularExpressions.Regex(part));
+        }
+
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task Parts_of_a_search_taken_away_faster_than_the_browser_answers_are_all_gone_and_come_back_one_by_one()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        var view = await stage.Site.GetAsync<Dashboard.Client.Contracts.ClassView>($"/api/analyses/{sample.Id}/classes/0");
+        await using var visitor = await stage.VisitorAsync();
+        var page = visitor.Page;
+        await visitor.GoAsync($"{PageUrls.Search(sample.Id, with: view.Concepts[0].Id)}&without={view.Concepts[2].Id}");
+        await Expect(page.Locator(".picked")).ToHaveCountAsync(2);
+
+        await page.EvaluateAsync("document.querySelectorAll('.picked button[aria-label^=Leave]').forEach(b => b.click())");
+
+        await Expect(page.Locator(".picked")).ToHaveCountAsync(0);
+        await Expect(page).ToHaveURLAsync(new System.Text.RegularExpressions.Regex("/search$"));
+        await page.GoBackAsync();
+        await Expect(page.Locator(".picked.without")).ToHaveCountAsync(1);
+
+        // What is chosen after a step back comes on top of the page that is shown.
+        await page.Locator(".picked .sense").ClickAsync();
+        await Expect(page.Locator(".picked.with")).ToHaveCountAsync(1);
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task Filters_of_outliers_that_follow_each_other_faster_than_the_browser_answers_are_both_kept()
+    {
+        var sample = await stage.Site.CompleteSampleAsync();
+        await using var visitor = await stage.VisitorAsync();
+        await visitor.GoAsync(PageUrls.Outliers(sample.Id));
+        await Expect(visitor.Page.Locator(".outlier-tile").First).ToBeVisibleAsync();
+
+        await visitor.Page.EvaluateAsync(
+            """
+            () => {
+              const list = document.querySelector('.filters select');
+              list.value = '1';
+              list.dispatchEvent(new Event('change', { bubbles: true }));
+              document.querySelector('.filters input[type=checkbox]').click();
+            }
+            """);
+
+        foreach (var part in new[] { "class=1", "unjudged=true" })
+        {
+            await Expect(visitor.Page).ToHaveURLAsync(new System.Text.RegularExpressions.Regex(part));
+        }
+
+        visitor.AssertNoFault();
+    }
+
+    [Fact]
     public async Task Words_typed_faster_than_the_browser_answers_keep_all_their_letters()
     {
         var sample = await stage.Site.CompleteSampleAsync();

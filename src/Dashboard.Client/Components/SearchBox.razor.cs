@@ -1,16 +1,12 @@
+using Dashboard.Client.State;
 using Microsoft.AspNetCore.Components;
 
 namespace Dashboard.Client.Components;
 
-/// <summary>
-/// A field for search words that the address holds. The address answers a letter a round trip later: what was typed meanwhile
-/// is never written over by it.
-/// </summary>
+/// <summary>A field for search words that the address holds; see <see cref="Pending{T}"/>.</summary>
 public sealed partial class SearchBox
 {
-    private readonly List<string> _asked = [];
-    private string _text = "";
-    private string _given = "";
+    private readonly Pending<string> _text = new("");
 
     /// <summary>The words of the address; null for none.</summary>
     [Parameter, EditorRequired]
@@ -29,29 +25,11 @@ public sealed partial class SearchBox
     public string Placeholder { get; set; } = "";
 
     /// <inheritdoc/>
-    protected override void OnParametersSet()
-    {
-        var value = Value ?? "";
-        if (value == _given)
-        {
-            return;
-        }
-
-        _given = value;
-        var known = _asked.IndexOf(value);
-        _asked.RemoveRange(0, known + 1);
-        if (known < 0)
-        {
-            // Another address, by a link or by the browser's back.
-            _asked.Clear();
-            _text = value;
-        }
-    }
+    protected override void OnParametersSet() => _text.Give(Value ?? "");
 
     private Task SetAsync(string? text)
     {
-        _text = text ?? "";
-        _asked.Add(_text);
-        return ValueChanged.InvokeAsync(_text.Length == 0 ? null : _text);
+        _text.Set(text ?? "");
+        return ValueChanged.InvokeAsync(_text.Value.Length == 0 ? null : _text.Value);
     }
 }

@@ -22,9 +22,17 @@ public sealed class AddressTrail(NavigationManager navigation)
         }
     }
 
-    /// <summary>Goes to an address of the same page without leaving a step to go back to; nothing happens where it was asked for last.</summary>
+    /// <summary>The address has changed: what was asked for before it is answered. A page calls it whenever it learns of an address.</summary>
+    public void Arrive()
+    {
+        var at = _addresses.IndexOf(navigation.Uri);
+        _addresses.RemoveRange(0, at < 0 || at == _addresses.Count - 1 ? _addresses.Count : at);
+    }
+
+    /// <summary>Goes to an address of the same page; nothing happens where it was asked for last.</summary>
     /// <param name="address">Absolute.</param>
-    public void Go(string address)
+    /// <param name="replace">Without leaving a step to go back to.</param>
+    public void Go(string address, bool replace = true)
     {
         var latest = Latest;
         if (address == latest)
@@ -39,6 +47,6 @@ public sealed class AddressTrail(NavigationManager navigation)
         }
 
         _addresses.Add(address);
-        navigation.NavigateTo(address, replace: true);
+        navigation.NavigateTo(address, replace: replace);
     }
 }

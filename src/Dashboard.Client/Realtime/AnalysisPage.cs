@@ -63,6 +63,7 @@ public abstract class AnalysisPage<TView> : LiveComponent
     /// <inheritdoc/>
     protected override async Task OnParametersSetAsync()
     {
+        Trail.Arrive();
         var key = $"{Id}/{Key}";
         if (_read != key)
         {
@@ -104,6 +105,14 @@ public abstract class AnalysisPage<TView> : LiveComponent
     /// <summary>Changes the selection in the address without leaving the page; null removes a value.</summary>
     protected void Select(params (string Name, object? Value)[] changes) =>
         Trail.Go(Navigation.GetUriWithQueryParameters(Trail.Latest, changes.ToDictionary(c => c.Name, c => c.Value)));
+
+    /// <summary>Changes the selection as <see cref="Select"/> does, and leaves a step to go back to.</summary>
+    protected void SelectAnew(params (string Name, object? Value)[] changes) =>
+        GoTo(Navigation.GetUriWithQueryParameters(Trail.Latest, changes.ToDictionary(c => c.Name, c => c.Value)));
+
+    /// <summary>Goes to another address of this page, and leaves a step to go back to.</summary>
+    /// <param name="address">Absolute, or relative to the site.</param>
+    protected void GoTo(string address) => Trail.Go(Navigation.ToAbsoluteUri(address).ToString(), replace: false);
 
     /// <summary>A value of the address that <see cref="Select"/> asked for last: what a switch of many has to begin from. Null for none.</summary>
     protected string? Selected(string name) =>

@@ -149,7 +149,7 @@ public sealed class PageTests : BunitContext
         };
         var page = Render<StrategyPage>(p => p.Add(s => s.Id, "0123456789ab").Add(s => s.Index, 4).Add(s => s.Strategy, 1));
         var row = Assert.Single(page.FindAll(".mixture-table tbody tr"));
-        Assert.Equal("c0", row.QuerySelector(".names span")!.TextContent.Trim());
+        Assert.Equal("c0", row.QuerySelector(".names")!.FirstElementChild!.TextContent.Trim());
         Assert.Equal("with c2", row.QuerySelector(".same")!.TextContent);
         Assert.Contains("30%", row.TextContent);
         Assert.Contains("70%", row.TextContent);

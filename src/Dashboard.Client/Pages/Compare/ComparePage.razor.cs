@@ -79,7 +79,11 @@ public sealed partial class ComparePage : IDisposable
         };
     }
 
-    private void Read() => _query = At(Navigation.Uri);
+    private void Read()
+    {
+        _trail.Arrive();
+        _query = At(Navigation.Uri);
+    }
 
     private CompareQuery At(string address) =>
         CompareQuery.FromQuery(QueryHelpers.ParseQuery(new Uri(address).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString()), _usual);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.Realtime;
 using Dashboard.Client.State;
 using Dashboard.Client.Urls;
 using Microsoft.AspNetCore.Components;
@@ -11,6 +12,7 @@ namespace Dashboard.Client.Pages.NewAnalysis;
 public sealed partial class NewAnalysisPage : IDisposable
 {
     private readonly CancellationTokenSource _lifetime = new();
+    private AddressTrail _trail = default!;
     private Wizard _wizard = Wizard.FromQuery(new Dictionary<string, string?>());
     private DatasetPreview? _dataset;
     private NetworkPreview? _network;
@@ -40,6 +42,9 @@ public sealed partial class NewAnalysisPage : IDisposable
 
     private Dashboard.Client.Contracts.NewAnalysis Request => _wizard.Request;
 
+    // What will be chosen once the browser has answered: what is chosen next comes on top of it.
+    private Wizard Latest => _trail.Latest is var address && address == Navigation.Uri ? _wizard : At(address);
+
     private LayerView? Chosen => Wizard.Layer(Request, _network);
 
     private string? Missing => _wizard.Missing(_dataset, _network, Methods.Catalogue);
@@ -49,7 +54,11 @@ public sealed partial class NewAnalysisPage : IDisposable
     private IReadOnlyDictionary<string, string> Problems => MethodRules.Problems(Request, Chosen, Methods.Catalogue);
 
     /// <inheritdoc/>
-    protected override void OnInitialized() => Navigation.LocationChanged += OnLocationChanged;
+    protected override void OnInitialized()
+    {
+        _trail = new AddressTrail(Navigation);
+        Navigation.LocationChanged += OnLocationChanged;
+    }
 
     /// <inheritdoc/>
     protected override Task OnParametersSetAsync() => ReadAsync();
@@ -76,8 +85,8 @@ public sealed partial class NewAnalysisPage : IDisposable
 
     private async Task ReadAsync()
     {
-        var query = QueryHelpers.ParseQuery(new Uri(Navigation.Uri).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString());
-        _wizard = Wizard.FromQuery(query);
+        _trail.Arrive();
+        _wizard = At(Navigation.Uri);
 
         // Looking at data and networks costs time: not while prerendering.
         if (!RendererInfo.IsInteractive)
@@ -195,7 +204,8 @@ public sealed partial class NewAnalysisPage : IDisposable
         (_starting, _startError) = (true, null);
         try
         {
-            var request = Request with { Layer = Chosen?.Name, Name = string.IsNullOrWhiteSpace(Request.Name) ? null : Request.Name.Trim() };
+            var latest = Latest.Request;
+            var request = latest with { Layer = Wizard.Layer(latest, _network)?.Name, Name = string.IsNullOrWhiteSpace(latest.Name) ? null : latest.Name.Trim() };
             var started = await Analyses.StartAsync(request, _lifetime.Token);
             Navigation.NavigateTo(PageUrls.Analysis(started.Id));
         }
@@ -210,21 +220,23 @@ public sealed partial class NewAnalysisPage : IDisposable
     }
 
     // A step is a place one can come back to; a choice within a step replaces it.
-    private void Go(string step) => Navigate(_wizard with { Step = step }, replace: false);
+    private void Go(string step) => Navigate(Latest with { Step = step }, replace: false);
 
     private void Change(Wizard wizard) => Navigate(wizard, replace: true);
 
     private void Navigate(Wizard wizard, bool replace) =>
-        Navigation.NavigateTo(Navigation.GetUriWithQueryParameters(PageUrls.New, wizard.ToQuery()), replace: replace);
+        _trail.Go(Navigation.ToAbsoluteUri(Navigation.GetUriWithQueryParameters(PageUrls.New, wizard.ToQuery())).ToString(), replace);
+
+    private static Wizard At(string address) => Wizard.FromQuery(QueryHelpers.ParseQuery(new Uri(address).Query).ToDictionary(p => p.Key, p => (string?)p.Value.ToString()));
 
     private void Number(ChangeEventArgs e, Func<Dashboard.Client.Contracts.NewAnalysis, int?, Dashboard.Client.Contracts.NewAnalysis> change)
     {
         int? value = int.TryParse(e.Value as string, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? number : null;
-        Change(_wizard.With(r => change(r, value)));
+        Change(Latest.With(r => change(r, value)));
     }
 
     private void Tune(string parameter, ChangeEventArgs e) =>
-        Change(_wizard.WithParameter(parameter, double.TryParse(e.Value as string, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null));
+        Change(Latest.WithParameter(parameter, double.TryParse(e.Value as string, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null));
 
     private string? Problem(string field) => Problems.GetValueOrDefault(field);
 

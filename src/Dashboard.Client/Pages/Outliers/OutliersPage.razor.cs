@@ -179,16 +179,10 @@ public sealed partial class OutliersPage
     }
 
     // Choosing a kind leaves "every image" and the other way round.
-    private string With(string name, string? value)
-    {
-        var changes = new Dictionary<string, object?> { [name] = value, ["image"] = null };
-        if (name is "kind" or "all")
-        {
-            changes[name == "kind" ? "all" : "kind"] = null;
-        }
+    private static (string Name, object? Value)[] Changes(string name, string? value) =>
+        name is "kind" or "all" ? [(name, value), ("image", null), (name == "kind" ? "all" : "kind", null)] : [(name, value), ("image", null)];
 
-        return Navigation.GetUriWithQueryParameters(changes);
-    }
+    private string With(string name, string? value) => Navigation.GetUriWithQueryParameters(Changes(name, value).ToDictionary(c => c.Name, c => c.Value));
 
     private Task ShareAsync() => ShareDialog.OpenAsync(Dialogs, Id, "this list of outliers", s => s.ShareOutliersAsync(Id, Filter));
 }

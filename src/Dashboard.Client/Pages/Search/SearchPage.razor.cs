@@ -71,7 +71,13 @@ public sealed partial class SearchPage
         }
     }
 
-    private void Go(SampleQuery query) => Navigation.NavigateTo(query.Address(Id));
+    // What the search will be once the browser has answered: what is chosen next comes on top of it.
+    private SampleQuery Latest => SampleQuery.From(
+        Selected("with"), Selected("without"), Number(Selected("top")), Number(Selected("rest")), Number(Selected("class")), Number(Selected("like")), Number(Selected("show")), Selected("image"));
+
+    private void Go(SampleQuery query) => GoTo(query.Address(Id));
+
+    private static int? Number(string? text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     private static int Number(ChangeEventArgs change) => int.TryParse(change.Value?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
