@@ -80,11 +80,3 @@ public sealed record ClassArrays
         return [.. distances.OrderBy(pair => pair.Distance).ThenBy(pair => pair.Sample).Take(count)];
     }
 }
-
-/// <summary>What two analyses of a class are compared by.</summary>
-/// <param name="Sample">Rows of the images, ascending; length n.</param>
-/// <param name="Predicted">Predicted output of each image.</param>
-/// <param name="Strategy">Strategy of each image.</param>
-/// <param name="Concepts">Number of concepts k.</param>
-/// <param name="Values">Coefficients n×k, or concept vectors k×C, row by row; empty where the file has none.</param>
-public sealed record ClassOutline(int[] Sample, int[] Predicted, int[] Strategy, int Concepts, float[] Values);

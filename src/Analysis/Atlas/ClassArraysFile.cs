@@ -84,24 +84,22 @@ public static class ClassArraysFile
         return file.Span<int>("sample").ToArray();
     }
 
-    /// <summary>What two analyses of a class are compared by: a small part of the file.</summary>
+    /// <summary>What two analyses of a class are compared by: a small part of the file, which stays open until the outline is disposed.</summary>
     /// <param name="path">The file.</param>
     /// <param name="coefficients">True for the coefficients, false for the concept vectors.</param>
     /// <exception cref="AnalysisException">The file is missing or damaged.</exception>
     public static ClassOutline ReadOutline(string path, bool coefficients)
     {
-        using var file = SafetensorsFile.Open(path);
-        var outline = new ClassOutline(
-            file.Span<int>("sample").ToArray(),
-            file.Span<int>("predicted").ToArray(),
-            file.Span<int>("strategy").ToArray(),
-            file.Span<float>("map_scale").Length,
-            file.Entries.ContainsKey(coefficients ? "coefficients" : "concept_vectors") ? file.Span<float>(coefficients ? "coefficients" : "concept_vectors").ToArray() : []);
-        var n = outline.Sample.Length;
-        return outline.Predicted.Length == n && outline.Strategy.Length == n && (!coefficients || outline.Values.Length == 0 || outline.Values.Length == n * outline.Concepts)
-            && (outline.Concepts == 0 ? outline.Values.Length == 0 : outline.Values.Length % outline.Concepts == 0)
-            ? outline
-            : throw new AnalysisException($"The arrays in {Path.GetFileName(path)} do not fit together.", "Resume the analysis to write them again.");
+        var file = SafetensorsFile.Open(path);
+        try
+        {
+            return new ClassOutline(file, coefficients);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The concept map of one image, h×w values row by row; null where the class has no maps or no such concept.</summary>

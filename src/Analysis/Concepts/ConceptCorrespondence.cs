@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Numerics.Tensors;
 using Analysis.Numerics;
 
 namespace Analysis.Concepts;
@@ -32,6 +34,47 @@ public static class ConceptCorrespondence
 
         // The correlation of two columns is the cosine of the centred ones: as rows they lie together in memory.
         return ConceptMatching.Cosines(CentredColumns(first), CentredColumns(second));
+    }
+
+    /// <summary>The same of coefficients as files hold them, without a copy of them: for thousands of classes.</summary>
+    /// <param name="first">Coefficients row by row, k a row.</param>
+    /// <param name="firstColumns">k.</param>
+    /// <param name="firstRows">Row of each of n samples in <paramref name="first"/>.</param>
+    /// <param name="second">Coefficients row by row, m a row.</param>
+    /// <param name="secondColumns">m.</param>
+    /// <param name="secondRows">Row of the same samples in <paramref name="second"/>.</param>
+    /// <returns>k×m in [−1, 1]; 0 where a column is constant. O(n k m).</returns>
+    /// <exception cref="ArgumentException">The numbers of samples differ.</exception>
+    public static DenseMatrix Correlations(
+        ReadOnlySpan<float> first, int firstColumns, ReadOnlySpan<int> firstRows, ReadOnlySpan<float> second, int secondColumns, ReadOnlySpan<int> secondRows)
+    {
+        if (firstRows.Length != secondRows.Length)
+        {
+            throw new ArgumentException($"Coefficients of {firstRows.Length} and {secondRows.Length} samples cannot be compared.", nameof(secondRows));
+        }
+
+        var n = firstRows.Length;
+        var result = new DenseMatrix(firstColumns, secondColumns);
+        var (left, right) = (ArrayPool<double>.Shared.Rent(n * firstColumns), ArrayPool<double>.Shared.Rent(n * secondColumns));
+        try
+        {
+            UnitColumns(first, firstColumns, firstRows, left);
+            UnitColumns(second, secondColumns, secondRows, right);
+            for (var i = 0; i < firstColumns; i++)
+            {
+                for (var j = 0; j < secondColumns; j++)
+                {
+                    result[i, j] = Math.Clamp(TensorPrimitives.Dot<double>(left.AsSpan(i * n, n), right.AsSpan(j * n, n)), -1, 1);
+                }
+            }
+
+            return result;
+        }
+        finally
+        {
+            ArrayPool<double>.Shared.Return(left);
+            ArrayPool<double>.Shared.Return(right);
+        }
     }
 
     /// <summary>
@@ -133,6 +176,31 @@ public static class ConceptCorrespondence
         }
 
         return Math.Clamp(sum / 2, 0, 1);
+    }
+
+    /// <summary>The columns, less their means and brought to unit length, one after the other; zeros where one is constant.</summary>
+    private static void UnitColumns(ReadOnlySpan<float> values, int columns, ReadOnlySpan<int> rows, double[] result)
+    {
+        var n = rows.Length;
+        for (var i = 0; i < n; i++)
+        {
+            var row = values.Slice(rows[i] * columns, columns);
+            for (var j = 0; j < columns; j++)
+            {
+                result[(j * n) + i] = row[j];
+            }
+        }
+
+        for (var j = 0; j < columns; j++)
+        {
+            var column = result.AsSpan(j * n, n);
+            TensorPrimitives.Subtract(column, TensorPrimitives.Sum<double>(column) / n, column);
+            var length = TensorPrimitives.Norm<double>(column);
+            if (length > 0)
+            {
+                TensorPrimitives.Divide(column, length, column);
+            }
+        }
     }
 
     /// <summary>The columns, less their means, as rows.</summary>

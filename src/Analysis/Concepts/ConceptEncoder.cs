@@ -100,7 +100,8 @@ public sealed class FactorEncoder : ConceptEncoder
     /// <summary>With more components than this, maps are projections v·A(h, w): encoding every position by so many would take longer than the run.</summary>
     public const int MostForCodeMaps = 100;
 
-    private const int Part = 4096;
+    /// <summary>Rows that are encoded at a time.</summary>
+    internal const int Part = 4096;
 
     private readonly Factors _factors;
     private readonly Tensor _kept;

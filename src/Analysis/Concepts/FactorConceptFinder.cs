@@ -17,7 +17,11 @@ namespace Analysis.Concepts;
 /// </summary>
 public sealed class FactorConceptFinder : IConceptFinder, IDisposable
 {
-    private const int Block = 2048;
+    // As the encoder divides rows: a block's coefficients are those of all rows at once, bit by bit.
+    private const int Block = FactorEncoder.Part;
+
+    // Coefficients of all components that are kept for those that are chosen, 8 bytes each.
+    private const long MostKnown = 4L << 20;
 
     private readonly INetwork _network;
     private readonly LayerInfo _layer;
@@ -73,10 +77,11 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
             notes.Add($"Only {members.Rows.Length} images for {all.Kept.Count} concepts: with fewer than five each they are uncertain.");
         }
 
-        var kept = all.Kept.Count > _request.MostPerClass ? Strongest(all, members, pooled, outputs, cancellation) : all.Kept;
+        var (kept, known) = all.Kept.Count > _request.MostPerClass ? Strongest(all, members, pooled, outputs, cancellation) : (all.Kept, null);
+        using var codes = known;
         using var unordered = FactorEncoder.Create(factors, byPositions, kept);
         var encoded = Contributions.Create(_network, _layer.Name, _spatial, _request.Importance, _request.Seed)
-            .Compute(pooled, unordered, members.Rows, outputs, cancellation);
+            .Compute(pooled, unordered, members.Rows, outputs, cancellation, codes);
         var order = encoded.ByStrength();
         encoded = encoded.Reorder(order);
         if (_request.Importance != Contributions.Automatic && ImportanceCatalogue.Get(_request.Importance).Info is { InLogitUnits: false } info)
@@ -94,17 +99,22 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
 
     /// <summary>
     /// The components that contribute most on the images of a class, by the automatic way to weigh them, which is affordable for
-    /// a large dictionary; images in blocks, so that coefficients of all components never stand side by side.
+    /// a large dictionary; images in blocks, so that contributions of all components never stand side by side. With them come the images'
+    /// coefficients, n×kept float64 outside any dispose scope, where those of all components are few enough to be kept until then, else null:
+    /// encoding by a large dictionary is what takes long.
     /// </summary>
-    private int[] Strongest(FactorEncoder all, ClassRows members, Tensor pooled, ImageOutputs outputs, CancellationToken cancellation)
+    private (IReadOnlyList<int> Kept, Tensor? Codes) Strongest(FactorEncoder all, ClassRows members, Tensor pooled, ImageOutputs outputs, CancellationToken cancellation)
     {
         var contributions = Contributions.Create(_network, _layer.Name, _spatial);
         var strength = new double[all.Kept.Count];
+        // Behind other heads the coefficients of every position are needed, which are many more.
+        var blocks = _network.LinearHead(_layer.Name) is not null && (long)members.Rows.Length * strength.Length <= MostKnown ? new List<DenseMatrix>() : null;
         for (var start = 0; start < members.Rows.Length; start += Block)
         {
             using var scope = NewDisposeScope();
             var count = Math.Min(Block, members.Rows.Length - start);
             var part = contributions.Compute(pooled.narrow(0, start, count), all, members.Rows[start..(start + count)], outputs.Slice(start, count), cancellation);
+            blocks?.Add(part.Coefficients);
             var more = part.Strength();
             for (var i = 0; i < strength.Length; i++)
             {
@@ -112,7 +122,26 @@ public sealed class FactorConceptFinder : IConceptFinder, IDisposable
             }
         }
 
-        return [.. Ranks.Descending(strength).Take(_request.MostPerClass).Select(i => all.Kept[i])];
+        int[] chosen = [.. Ranks.Descending(strength).Take(_request.MostPerClass)];
+        return ([.. chosen.Select(i => all.Kept[i])], blocks is null ? null : Columns(blocks, members.Rows.Length, chosen, pooled.device));
+    }
+
+    private static Tensor Columns(List<DenseMatrix> blocks, int rows, int[] columns, Device device)
+    {
+        var result = new DenseMatrix(rows, columns.Length);
+        var row = 0;
+        foreach (var block in blocks)
+        {
+            for (var i = 0; i < block.Rows; i++, row++)
+            {
+                for (var j = 0; j < columns.Length; j++)
+                {
+                    result[row, j] = block[i, columns[j]];
+                }
+            }
+        }
+
+        return result.ToTensor(device).DetachFromDisposeScope();
     }
 
     private FoundConcept[] Describe(FactorEncoder encoder, ContributionResult encoded, bool owns)

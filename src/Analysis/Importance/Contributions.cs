@@ -122,7 +122,12 @@ public abstract class Contributions
     /// <param name="rows">Rows of the images in the store. Length n.</param>
     /// <param name="outputs">Logits and targets of the images.</param>
     /// <param name="cancellation">Honoured between parts.</param>
-    public abstract ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation);
+    /// <param name="codes">
+    /// The images' coefficients where they are known already, n×k float64 on the device of <paramref name="pooled"/>; null to compute them. Without
+    /// effect where those of every position are needed.
+    /// </param>
+    public abstract ContributionResult Compute(
+        Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation, Tensor? codes = null);
 
     /// <summary>
     /// Effect of one unit of each concept: Σ contributions / Σ coefficients, so that it times the mean coefficient is the mean
@@ -187,19 +192,20 @@ public abstract class Contributions
 internal sealed class LinearContributions(Tensor weight, Tensor bias, ISpatialActivations spatial) : Contributions(spatial)
 {
     /// <inheritdoc/>
-    public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
+    public override ContributionResult Compute(
+        Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation, Tensor? codes = null)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        var u = encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled);
+        var u = codes ?? (encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled));
         var residual = Residual(pooled, encoder, u);
-        var codes = DenseMatrix.FromTensor(u);
+        var coefficients = DenseMatrix.FromTensor(u);
         var reliability = LinearHeadImportance.Reliability(encoder.Vectors, weight);
         var constants = DenseMatrix.FromTensor(bias).Values;
         return new ContributionResult(
-            codes,
-            LinearHeadImportance.Contributions(codes, reliability, outputs.Logits, constants, outputs.Target),
-            LinearHeadImportance.Contributions(codes, reliability, outputs.Logits, constants, outputs.RunnerUp),
+            coefficients,
+            LinearHeadImportance.Contributions(coefficients, reliability, outputs.Logits, constants, outputs.Target),
+            LinearHeadImportance.Contributions(coefficients, reliability, outputs.Logits, constants, outputs.RunnerUp),
             LinearHeadImportance.Effects(reliability, outputs.Target).ColumnMeans(),
             residual);
     }
@@ -209,24 +215,25 @@ internal sealed class LinearContributions(Tensor weight, Tensor bias, ISpatialAc
 internal sealed class GradientContributions(INetwork network, string layer, ISpatialActivations spatial) : Contributions(spatial)
 {
     /// <inheritdoc/>
-    public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
+    public override ContributionResult Compute(
+        Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation, Tensor? codes = null)
     {
         using var outer = NewDisposeScope();
         using var guard = no_grad();
         var (n, k) = (rows.Length, (int)encoder.Vectors.shape[0]);
-        var codes = new DenseMatrix(n, k);
+        var coefficients = new DenseMatrix(n, k);
         var toTarget = new DenseMatrix(n, k + 1);
         var toRunnerUp = new DenseMatrix(n, k + 1);
         foreach (var (start, activation) in Spatial.Read(rows, Part, cancellation))
         {
             using (activation)
             {
-                Add(start, activation, encoder, outputs, codes, toTarget, toRunnerUp);
+                Add(start, activation, encoder, outputs, coefficients, toTarget, toRunnerUp);
             }
         }
 
-        var residual = Residual(pooled, encoder, encoder.ByPositions ? codes.ToTensor(pooled.device) : encoder.Encode(pooled));
-        return new ContributionResult(codes, toTarget, toRunnerUp, EffectOf(codes, toTarget), residual);
+        var residual = Residual(pooled, encoder, encoder.ByPositions ? coefficients.ToTensor(pooled.device) : encoder.Encode(pooled));
+        return new ContributionResult(coefficients, toTarget, toRunnerUp, EffectOf(coefficients, toTarget), residual);
     }
 
     private void Add(
@@ -271,19 +278,20 @@ internal sealed class EstimatorContributions(
     IImportanceEstimator estimator, INetwork network, string layer, Tensor? bias, ISpatialActivations spatial, int seed) : Contributions(spatial)
 {
     /// <inheritdoc/>
-    public override ContributionResult Compute(Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation)
+    public override ContributionResult Compute(
+        Tensor pooled, ConceptEncoder encoder, int[] rows, ImageOutputs outputs, CancellationToken cancellation, Tensor? codes = null)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var (n, k) = (rows.Length, (int)encoder.Vectors.shape[0]);
-        var codes = new DenseMatrix(n, k);
+        var coefficients = new DenseMatrix(n, k);
         var toTarget = new DenseMatrix(n, k + 1);
         var toRunnerUp = new DenseMatrix(n, k + 1);
         var constants = bias is null ? new double[outputs.Logits.Columns] : DenseMatrix.FromTensor(bias).Values;
         if (bias is not null)
         {
-            var u = encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled);
-            DenseMatrix.FromTensor(u).Values.CopyTo(codes.Values, 0);
+            var u = codes ?? (encoder.ByPositions ? Pool(encoder, rows, cancellation) : encoder.Encode(pooled));
+            DenseMatrix.FromTensor(u).Values.CopyTo(coefficients.Values, 0);
             Weigh(0, u);
         }
         else
@@ -294,14 +302,14 @@ internal sealed class EstimatorContributions(
                 {
                     using var inner = NewDisposeScope();
                     var u = EncodePositions(activation, encoder).reshape(activation.shape[0], -1, k);
-                    DenseMatrix.FromTensor(u.mean([1L])).Values.CopyTo(codes.Values, start * k);
+                    DenseMatrix.FromTensor(u.mean([1L])).Values.CopyTo(coefficients.Values, start * k);
                     Weigh(start, u);
                 }
             }
         }
 
-        var residual = Residual(pooled, encoder, bias is not null || encoder.ByPositions ? codes.ToTensor(pooled.device) : encoder.Encode(pooled));
-        return new ContributionResult(codes, toTarget, toRunnerUp, EffectOf(codes, toTarget), residual);
+        var residual = Residual(pooled, encoder, bias is not null || encoder.ByPositions ? coefficients.ToTensor(pooled.device) : encoder.Encode(pooled));
+        return new ContributionResult(coefficients, toTarget, toRunnerUp, EffectOf(coefficients, toTarget), residual);
 
         void Weigh(int start, Tensor u)
         {

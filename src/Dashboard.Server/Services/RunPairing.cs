@@ -1,3 +1,7 @@
+using System.Collections.Concurrent;
+using System.Numerics.Tensors;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Analysis;
 using Analysis.Atlas;
@@ -22,6 +26,7 @@ internal sealed class RunPairing
     private const int MostByName = 200_000;
 
     private readonly int[]? _rows;
+    private readonly ConcurrentDictionary<(int Images, int Pairs), double> _leastByChance = new();
 
     private RunPairing(int[]? rows)
     {
@@ -66,12 +71,15 @@ internal sealed class RunPairing
     /// </summary>
     public (int Top, IReadOnlyList<int> Shared) SharedTop(DataFolders folders, string first, string second, PairedClassData data, IReadOnlyList<ConceptCounterpart> pairs)
     {
-        if (Outline(folders.Run(first), data.First, coefficients: true) is not { Values.Length: > 0 } a || Outline(folders.Run(second), data.Second, coefficients: true) is not { Values.Length: > 0 } b)
+        using var a = Outline(folders.Run(first), data.First, coefficients: true);
+        using var b = Outline(folders.Run(second), data.Second, coefficients: true);
+        if (a is not { Values.Length: > 0 } || b is not { Values.Length: > 0 })
         {
             return (0, []);
         }
 
-        var (u, v) = OnCommon(a, b);
+        var common = OnCommon(a, b);
+        var (u, v) = (Take(a, common.First), Take(b, common.Second));
         var top = Math.Clamp(u.Rows / 10, 5, 20);
         return u.Rows < 2 * top ? (0, []) : (top,
         [
@@ -130,28 +138,44 @@ internal sealed class RunPairing
     private void Compare(Side own, Side others, IReadOnlyList<(ClassRow First, ClassRow Second)> common, IProgress<(int Done, int Total)> progress, CancellationToken cancellation)
     {
         var correlate = Measure == MatchMeasure.Correlation;
-        var classes = new List<PairedClassData>(common.Count);
-        foreach (var (first, second) in common)
+        var classes = new PairedClassData[common.Count];
+        var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount };
+        var done = 0;
+        InParallel(common.Count, at =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            classes.Add(Compare(own, first, others, second, correlate));
-            progress.Report((classes.Count, common.Count));
-        }
+            classes[at] = Compare(own, common[at].First, others, common[at].Second, correlate);
+            progress.Report((Interlocked.Increment(ref done), common.Count));
+        });
 
         // Classes that only one has count for the images, whose predictions do not depend on what they are grouped by.
-        foreach (var (side, row) in own.Classes.Select(row => (own, row)).Concat(others.Classes.Select(row => (others, row))).Where(entry => !entry.Item1.Predictions.Seen(entry.row)))
+        var lone = own.Classes.Select(row => (Side: own, Row: row)).Concat(others.Classes.Select(row => (Side: others, Row: row))).Where(entry => !entry.Side.Predictions.Seen(entry.Row)).ToList();
+        InParallel(lone.Count, at =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            side.Predictions.Take(row, Outline(side.Folder, row.Index, correlate));
-        }
+            using var outline = Outline(lone[at].Side.Folder, lone[at].Row.Index, correlate);
+            lone[at].Side.Predictions.Take(lone[at].Row, outline);
+        });
 
         Classes = CountImages(own, others, classes);
+
+        void InParallel(int count, Action<int> work)
+        {
+            try
+            {
+                Parallel.For(0, count, options, work);
+            }
+            catch (AggregateException faults)
+            {
+                // The first tells as much as all.
+                ExceptionDispatchInfo.Capture(faults.InnerExceptions[0]).Throw();
+            }
+        }
     }
 
     private PairedClassData Compare(Side own, ClassRow first, Side others, ClassRow second, bool correlate)
     {
         var data = new PairedClassData(first.Name, first.DisplayName, first.Index, second.Index, first.Importance, second.Importance);
-        var (a, b) = (Outline(own.Folder, first.Index, correlate), Outline(others.Folder, second.Index, correlate));
+        using var a = Outline(own.Folder, first.Index, correlate);
+        using var b = Outline(others.Folder, second.Index, correlate);
         own.Predictions.Take(first, a);
         others.Predictions.Take(second, b);
         if (a is null || b is null || a.Concepts != first.Importance.Count || b.Concepts != second.Importance.Count)
@@ -178,49 +202,65 @@ internal sealed class RunPairing
         }
 
         var (u, v) = OnCommon(a, b);
-        return u.Rows < ConceptCorrespondence.FewestSamples
-            ? data with { Problem = $"Too few images in common ({u.Rows}) to say which concepts respond to the same." }
+        return u.Length < ConceptCorrespondence.FewestSamples
+            ? data with { Problem = $"Too few images in common ({u.Length}) to say which concepts respond to the same." }
             : data with
             {
-                Similarity = ConceptCorrespondence.Correlations(u, v),
-                // Few images are alike by chance.
-                LeastByChance = ConceptCorrespondence.LeastCorrelation(u.Rows, a.Concepts * b.Concepts),
+                Similarity = ConceptCorrespondence.Correlations(a.Values, a.Concepts, u, b.Values, b.Concepts, v),
+                // Few images are alike by chance. Most classes have as many images as the next.
+                LeastByChance = _leastByChance.GetOrAdd((u.Length, a.Concepts * b.Concepts), key => ConceptCorrespondence.LeastCorrelation(key.Images, key.Pairs)),
             };
     }
 
-    /// <summary>Coefficients of both over the images of a class that both saw, one row an image.</summary>
-    private (DenseMatrix First, DenseMatrix Second) OnCommon(ClassOutline first, ClassOutline second)
+    /// <summary>Positions in both of the images of a class that both saw, in the order of the first.</summary>
+    private (int[] First, int[] Second) OnCommon(ClassOutline first, ClassOutline second)
     {
-        var placeOf = new Dictionary<int, int>(second.Sample.Length);
-        for (var position = 0; position < second.Sample.Length; position++)
+        var own = first.Sample;
+        var others = second.Sample;
+        var placeOf = new Dictionary<int, int>(others.Length);
+        for (var position = 0; position < others.Length; position++)
         {
-            placeOf[second.Sample[position]] = position;
+            placeOf[others[position]] = position;
         }
 
-        var both = first.Sample.Select((row, position) => (First: position, Second: placeOf.GetValueOrDefault(RowInSecond(row), -1))).Where(pair => pair.Second >= 0).ToList();
-        return (Take(first, both.Select(pair => pair.First)), Take(second, both.Select(pair => pair.Second)));
+        var (left, right) = (new int[own.Length], new int[own.Length]);
+        var count = 0;
+        for (var position = 0; position < own.Length; position++)
+        {
+            if (placeOf.TryGetValue(RowInSecond(own[position]), out var place))
+            {
+                (left[count], right[count]) = (position, place);
+                count++;
+            }
+        }
+
+        return (left[..count], right[..count]);
     }
 
-    private List<PairedClassData> CountImages(Side own, Side others, List<PairedClassData> classes)
+    private PairedClassData[] CountImages(Side own, Side others, PairedClassData[] classes)
     {
         var counts = own.Classes.ToDictionary(row => row.Index, _ => new Counts());
         var all = new Counts();
         var changed = new List<(int Class, int Row)>();
+        // Names are compared once for each two outputs, not once for each image.
+        var differ = new Dictionary<(int, int), bool>();
         for (var row = 0; row < own.Predictions.Count; row++)
         {
             var other = RowInSecond(row);
-            var (a, b) = (own.Predictions[row], others.Predictions[other]);
-            if (a is not { } mine || b is not { } theirs)
+            if (own.Predictions[row] is not { } mine || others.Predictions[other] is not { } theirs)
             {
                 continue;
             }
 
-            var differs = own.OutputName(mine.Output) != others.OutputName(theirs.Output);
-            foreach (var count in new[] { all, counts[mine.Class] })
+            ref var differs = ref CollectionsMarshal.GetValueRefOrAddDefault(differ, (mine.Output, theirs.Output), out var known);
+            if (!known)
             {
-                count.Add(mine.Right, theirs.Right, differs, own.Outliers.Contains(row), others.Outliers.Contains(other));
+                differs = own.OutputName(mine.Output) != others.OutputName(theirs.Output);
             }
 
+            var (odd, oddThere) = (own.Outliers.Contains(row), others.Outliers.Contains(other));
+            all.Add(mine.Right, theirs.Right, differs, odd, oddThere);
+            counts[mine.Class].Add(mine.Right, theirs.Right, differs, odd, oddThere);
             if (differs)
             {
                 changed.Add((mine.Class, row));
@@ -230,7 +270,7 @@ internal sealed class RunPairing
         (Common, Mended, Broken) = (all.Images, all.Mended, all.Broken);
         (FirstSide, SecondSide) = (all.First, all.Second);
         Changed = [.. changed.OrderBy(entry => entry.Class).ThenBy(entry => entry.Row).Select(entry => entry.Row)];
-        return classes.ConvertAll(data => data with { Common = counts[data.First].Images, Changed = counts[data.First].Changed, FirstSide = counts[data.First].First, SecondSide = counts[data.First].Second });
+        return Array.ConvertAll(classes, data => data with { Common = counts[data.First].Images, Changed = counts[data.First].Changed, FirstSide = counts[data.First].First, SecondSide = counts[data.First].Second });
     }
 
     private static ClassOutline? Outline(string folder, int index, bool coefficients)
@@ -246,18 +286,21 @@ internal sealed class RunPairing
         }
     }
 
-    private static DenseMatrix Matrix(float[] values, int rows) => new(rows, values.Length / rows, Array.ConvertAll(values, value => (double)value));
-
-    private static DenseMatrix Take(ClassOutline outline, IEnumerable<int> positions)
+    private static DenseMatrix Matrix(ReadOnlySpan<float> values, int rows)
     {
-        var rows = positions.ToList();
-        var result = new DenseMatrix(rows.Count, outline.Concepts);
-        for (var i = 0; i < rows.Count; i++)
+        var matrix = new DenseMatrix(rows, values.Length / rows);
+        TensorPrimitives.ConvertTruncating(values, matrix.Values.AsSpan());
+        return matrix;
+    }
+
+    private static DenseMatrix Take(ClassOutline outline, int[] rows)
+    {
+        var values = outline.Values;
+        var width = outline.Concepts;
+        var result = new DenseMatrix(rows.Length, width);
+        for (var i = 0; i < rows.Length; i++)
         {
-            for (var j = 0; j < outline.Concepts; j++)
-            {
-                result[i, j] = outline.Values[(rows[i] * outline.Concepts) + j];
-            }
+            TensorPrimitives.ConvertTruncating(values.Slice(rows[i] * width, width), result.Values.AsSpan(i * width, width));
         }
 
         return result;
@@ -335,6 +378,7 @@ internal sealed class RunPairing
     /// <summary>Predicted output, class and correctness of each row.</summary>
     private sealed class Predictions
     {
+        private readonly Lock _gate = new();
         private readonly List<(int Class, int Output, bool? Right)?> _rows = [];
         private readonly HashSet<int> _classes = [];
 
@@ -344,18 +388,34 @@ internal sealed class RunPairing
 
         public bool Seen(ClassRow row) => _classes.Contains(row.Index);
 
+        /// <summary>Takes those of a class; classes may come from several threads.</summary>
         public void Take(ClassRow of, ClassOutline? outline)
         {
-            _classes.Add(of.Index);
-            for (var position = 0; position < (outline?.Sample.Length ?? 0); position++)
+            lock (_gate)
             {
-                var row = outline!.Sample[position];
-                while (_rows.Count <= row)
+                _classes.Add(of.Index);
+                if (outline is null)
                 {
-                    _rows.Add(null);
+                    return;
                 }
 
-                _rows[row] = (of.Index, outline.Predicted[position], of.Label is { } label ? label == outline.Predicted[position] : null);
+                var sample = outline.Sample;
+                var predicted = outline.Predicted;
+                for (var position = 0; position < sample.Length; position++)
+                {
+                    var row = sample[position];
+                    if (row < 0)
+                    {
+                        continue;
+                    }
+
+                    while (_rows.Count <= row)
+                    {
+                        _rows.Add(null);
+                    }
+
+                    _rows[row] = (of.Index, predicted[position], of.Label is { } label ? label == predicted[position] : null);
+                }
             }
         }
     }

@@ -74,6 +74,29 @@ public sealed class ConceptCorrespondenceTests
     }
 
     [Fact]
+    public void CorrelationsOfCoefficientsInFilesAreThoseOfTheMatrices()
+    {
+        // The files hold more samples than both have in common, in different orders; one column is constant.
+        float[] first = [.. Random(40, 3, seed: 7).Values.Select(value => (float)value)];
+        float[] second = [.. Random(50, 4, seed: 8).Values.Select((value, at) => at % 4 == 2 ? 0.5f : (float)value)];
+        int[] own = [.. Enumerable.Range(5, 30)], others = [.. Enumerable.Range(0, 30).Select(i => (i * 7) % 50)];
+        var expected = ConceptCorrespondence.Correlations(Rows(first, 3, own), Rows(second, 4, others));
+        var found = ConceptCorrespondence.Correlations(first, 3, own, second, 4, others);
+        for (var i = 0; i < 3; i++)
+        {
+            for (var j = 0; j < 4; j++)
+            {
+                Assert.Equal(expected[i, j], found[i, j], 1e-12);
+            }
+        }
+
+        Assert.Throws<ArgumentException>(() => ConceptCorrespondence.Correlations(first, 3, own, second, 4, [0]));
+
+        static DenseMatrix Rows(float[] values, int columns, int[] rows) =>
+            new(rows.Length, columns, [.. rows.SelectMany(row => values[(row * columns)..((row + 1) * columns)]).Select(value => (double)value)]);
+    }
+
+    [Fact]
     public void APairThatIsNotAlikeTakesNothingFromOneThatIs()
     {
         // The largest plain sum would be 0.5 + 0.85, neither of which is alike.

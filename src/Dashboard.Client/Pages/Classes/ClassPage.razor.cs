@@ -13,6 +13,10 @@ namespace Dashboard.Client.Pages.Classes;
 public sealed partial class ClassPage
 {
     private const string DefaultColour = "concept";
+
+    // The pictures of further concepts come once the page answers, which they would hold up.
+    private const int FirstScreen = 6;
+
     private PointCloud? _cloud;
     private ConceptCard? _concept;
     private IReadOnlyList<int> _lasso = [];

@@ -50,7 +50,10 @@ public sealed partial class Analysis
     private int Ready => _atlas?.Classes.Count(c => c.Ready) ?? 0;
 
     // A thousand tiles, each changing while the run goes on, would be too much for a page that is looked at for minutes.
-    private const int MostTiles = 120;
+    private const int MostTiles = 60;
+
+    // The pictures of the others come once the page answers: hundreds of them would hold it up.
+    private const int FirstScreen = 16;
 
     /// <summary>The tiles around the class that was finished last.</summary>
     private static IEnumerable<ClassTile> InSight(IReadOnlyList<ClassTile> classes)

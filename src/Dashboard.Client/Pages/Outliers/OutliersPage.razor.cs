@@ -11,6 +11,10 @@ namespace Dashboard.Client.Pages.Outliers;
 public sealed partial class OutliersPage
 {
     private const int PageSize = 120;
+
+    // The pictures of the others come once the page answers, which they would hold up.
+    private const int FirstScreen = 40;
+
     private readonly OutlierTriage _triage = new();
     private SortedDictionary<int, string> _classes = [];
     private CancellationTokenSource? _reading;
