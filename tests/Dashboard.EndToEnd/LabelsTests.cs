@@ -57,6 +57,18 @@ public sealed class LabelsTests(Stage stage)
         await Expect(page).ToHaveURLAsync(new Regex("/samples/[0-9]+$"));
         await Expect(page.Locator(".picture-card img").First).ToBeVisibleAsync();
 
+        // What nobody named has its label beside its number wherever it stands.
+        await visitor.GoAsync(PageUrls.Class(sample.Id, 0));
+        var beside = page.Locator(".concepts .head a.given").First;
+        await Expect(beside).ToHaveAttributeAsync("title", new Regex("label, AUC 0\\.[0-9]+"));
+        await Expect(beside).ToHaveAttributeAsync("href", new Regex("/labels\\?unit=c[0-9]+$"));
+        await Expect(page.Locator(".legend").First).ToContainTextAsync(new Regex("c[0-9] “[a-zA-Z(]"));
+        await visitor.AssertAccessibleAsync("class with labels");
+        await visitor.GoAsync(PageUrls.Sample(sample.Id, 0));
+        await Expect(page.Locator(".waterfall .concept-name .given").First).ToBeVisibleAsync();
+        await Expect(page.Locator(".sentence")).ToContainTextAsync(new Regex("The concept c[0-9] “[a-zA-Z(].*” adds most"));
+        await visitor.AssertAccessibleAsync("sample with labels");
+
         // The address brings selection, search and evidence back; nothing is computed again.
         await using var other = await stage.VisitorAsync();
         await other.GoAsync(deep);

@@ -28,7 +28,9 @@ public sealed class LabelNameTests
         var view = await GetAsync<ClassView>(site, "classes/0");
         // What may be chance stays on the pages of labels and of the concept.
         Assert.Null(view.Concepts[1].Label);
-        Assert.Equal("green", view.Concepts[0].ChannelLabel!.Text);
+        var own = (await GetAsync<ConceptView>(site, "concepts/0")).Neurons;
+        Assert.Equal("green", own.Single(neuron => neuron.Channel == 0).Label!.Text);
+        Assert.All(own.Where(neuron => neuron.Channel > 0), neuron => Assert.Null(neuron.Label));
         Assert.Contains("striped", view.Strategies[0].Summary, StringComparison.Ordinal);
         Assert.Equal(["striped"], (await GetAsync<AtlasView>(site, "")).Classes[0].Labels);
         Assert.Contains("striped", await site.Http.GetStringAsync($"/api/analyses/{Run}/classes/0/report", Stop), StringComparison.Ordinal);

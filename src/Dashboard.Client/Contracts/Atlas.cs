@@ -183,9 +183,6 @@ public sealed record ConceptCard : INamedConcept
     /// <summary>Cosine with it.</summary>
     public double ChannelCosine { get; init; }
 
-    /// <summary>Significant label of that channel; null where there is none.</summary>
-    public ShortLabel? ChannelLabel { get; init; }
-
     /// <summary>Images for which it is the strongest concept.</summary>
     public int StrongestFor { get; init; }
 

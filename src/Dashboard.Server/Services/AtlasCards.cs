@@ -53,7 +53,6 @@ internal static class AtlasCards
         Spread = entry.Spread,
         Channel = entry.Channel,
         ChannelCosine = entry.ChannelCosine,
-        ChannelLabel = names.Labels.OfNeuron(entry.Channel),
         StrongestFor = entry.StrongestFor,
         X = entry.X,
         Y = entry.Y,

@@ -1,6 +1,8 @@
 using Bunit;
 using Dashboard.Client.Components;
 using Dashboard.Client.Contracts;
+using Dashboard.Client.Pages.Atlas;
+using Dashboard.Client.Pages.Samples;
 using Dashboard.Client.State;
 using Xunit;
 
@@ -60,6 +62,28 @@ public sealed class ConceptNameTests : BunitContext
     {
         var name = Render<ConceptName>(p => p.Add(c => c.Concept, new ConceptTile(7, "c3", 3, 0.4, Label: Label)).Add(c => c.Link, true).Add(c => c.Stacked, true)).Find(".concept-name.stacked");
         Assert.Equal(Label.Evidence, name.QuerySelector("a.given")!.GetAttribute("href"));
+    }
+
+    [Fact]
+    public void A_waterfall_and_an_atlas_tile_have_the_labels_of_their_concepts()
+    {
+        ConceptTile tile = new(7, "c3", 3, 0.4, Label: Label);
+        var steps = Waterfall.Steps([new(tile, "c3", 2), new(tile with { Id = 8, Rank = 4, Name = "ears" }, "ears", 1), new(null, "bias", 0.5)]);
+        var chart = Render<WaterfallChart>(p => p.Add(c => c.AnalysisId, "a").Add(c => c.Steps, steps).Add(c => c.To, "cat"));
+        Assert.Equal(["c3 “" + Formula + "”", "ears"], chart.FindAll(".concept-name").Select(name => name.TextContent));
+
+        var card = Render<ClassCard>(p => p.Add(c => c.AnalysisId, "a").Add(c => c.Tile, Samples.Class(0, "cat", strongest: [tile, tile with { Id = 8, Name = "ears" }, tile with { Id = 9, Label = null }])));
+        Assert.Equal([Formula, "ears"], card.FindAll(".share .given").Select(label => label.TextContent));
+        Assert.Equal([$"Concept c3 “{Formula}”", "Concept ears", "Concept c3"], card.FindAll("img").Select(image => image.GetAttribute("alt")));
+    }
+
+    [Fact]
+    public void Choices_carry_labels_and_results_that_name_them_by_number_are_called_alike()
+    {
+        ConceptChoice[] choices = [new("c7", "c3 of cat", "Discovered concepts", new { }, Label), new("n5", "channel 5", "Neurons", new { })];
+        Assert.Equal("c3 of cat “NOT striped AND (green OR hills…”", choices[0].Text);
+        Assert.Equal("channel 5", choices[1].Text);
+        Assert.Equal([choices[0].Text, "channel 5", "concept 8", "stripes"], new[] { "concept 7", "neuron 5", "concept 8", "stripes" }.Select(name => ConceptChoice.Called(name, choices)));
     }
 
     [Fact]
