@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Analysis.Attribution.Retraining;
+using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Numerics;
 using Analysis.Probes;
@@ -152,6 +153,30 @@ public sealed class RemovalExperimentTests(ITestOutputHelper output)
 
         Assert.Contains("number", Assert.Throws<AnalysisException>(() => Run(Labels with { Continuous = true })).Message, StringComparison.Ordinal);
         Assert.Contains("show the concept", Assert.Throws<AnalysisException>(() => Run(Labels with { Targets = [.. Labels.Targets.Select((t, i) => i < 40 ? t : 0)] })).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The stamp lies at one place only: probes that are told another one do not read it.</summary>
+    [Fact]
+    public void Marked_places_are_where_probes_look()
+    {
+        Prepare();
+        RemovalReport Run(RelativeRectangle place)
+        {
+            using var folder = new TemporaryFolder();
+            var options = Options(0.05, 3) with { Sets = ["top"], Layers = ["layer1", "avgpool"], RankingLayer = "layer1", Networks = 1, Sparsity = false };
+            var places = Enumerable.Range(0, Images).Where(i => Stamped[i]).ToDictionary(i => i, _ => new[] { place });
+            return new RemovalExperiment(seed => PlantedTraining.Network(seed, 6), Bars(), Labels, new Truth(), options, folder.Path, places).Run(_ => { }, Stop);
+        }
+
+        // Rows and columns 6 to 10 of 12.
+        var (right, wrong) = (Run(new RelativeRectangle(0.5, 0.5, 5 / 12.0, 5 / 12.0)), Run(new RelativeRectangle(0, 0, 5 / 12.0, 5 / 12.0)));
+        double Auc(RemovalReport report, string layer) => report.Conditions[0].Layers.Single(l => l.Layer == layer).Auc[0];
+        output.WriteLine($"layer1: {Auc(right, "layer1"):0.000} at the place, {Auc(wrong, "layer1"):0.000} at another; avgpool {Auc(right, "avgpool"):0.000}, {Auc(wrong, "avgpool"):0.000}");
+        Assert.True(Auc(right, "layer1") > Auc(wrong, "layer1") + 0.15);
+        // Without positions, places change nothing, and the report says so.
+        Assert.Equal(Auc(right, "avgpool"), Auc(wrong, "avgpool"));
+        Assert.Contains(right.Notes, n => n.Contains("not used at avgpool", StringComparison.Ordinal));
+        Assert.Contains(right.Notes, n => n.Contains("inside and outside of the marked places", StringComparison.Ordinal));
     }
 
     [Fact]

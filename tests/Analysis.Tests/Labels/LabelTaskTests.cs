@@ -90,6 +90,12 @@ public sealed class LabelTaskTests(SampleRun run) : IClassFixture<SampleRun>
         Assert.Equal(("bands", "user", planted.Single(p => p.Concept.Name == "texture striped").Shown.Count(s => s)), (concept.Name, concept.Source, concept.Samples));
         Assert.Contains(report.Units, u => u is { Significant: true, Label: "bands", HeldOutAuc: > 0.8 });
         Assert.Contains("The concept gone was left out", Assert.Single(report.Notes));
+        // A label is one of whole images; where in them is said to be of no account.
+        var region = Label(context, folder["region"], $$"""
+            {"sources":["concepts"],"length":1,"concepts":[{"name":"corner","source":"region","regions":[
+              {{string.Join(',', context.Samples.Take(40).Select(s => $$"""{"path":{{JsonSerializer.Serialize(s.Path)}},"left":0,"top":0,"width":0.5,"height":0.5}"""))}}]}]}
+            """);
+        Assert.Contains("Where corner lies in the images is not used", Assert.Single(region.Notes));
         // Requests without them are written as before, so that stored labels are found.
         Assert.DoesNotContain("\"concepts\":", new LabelTask().Normalise(JsonDocument.Parse("{}").RootElement));
     }

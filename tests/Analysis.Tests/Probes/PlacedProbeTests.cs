@@ -1,6 +1,9 @@
 using System.Text.Json;
 using Analysis.Datasets.Sample;
 using Analysis.Imaging;
+using Analysis.Networks;
+using Analysis.Networks.Files;
+using Analysis.Numerics;
 using Analysis.Probes;
 using Analysis.Runs;
 using Analysis.Runs.Tasks;
@@ -86,9 +89,106 @@ public sealed class PlacedProbeTests(SampleRun run) : IClassFixture<SampleRun>
         Assert.InRange(spatial.Control.Auc!.Mean, 0.35, 0.65);
         Assert.NotNull(spatial.ImageAuc);
         Assert.Contains(report.Notes, n => n.Contains("positions inside the marks", StringComparison.Ordinal));
+        Assert.Contains(report.Notes, n => n.Contains("not used at avgpool", StringComparison.Ordinal));
         // What is shown are images.
         Assert.All(report.Examples.Positive, e => Assert.Contains(context.Samples[e.Sample].Path, report.Request.Concept.Regions.Select(r => r.Path)));
         Assert.Equal(report.Examples.Positive.Count, report.Examples.Positive.Select(e => e.Sample).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData("avgpool", 0, "not used at avgpool")]
+    [InlineData(Layer, 1, "shuffled labels, to compare with, are fitted to whole images")]
+    public void ConceptBackpropagationSaysWherePlacesAreNotUsed(string layer, int random, string said)
+    {
+        set_num_threads(1);
+        using var folder = new TemporaryFolder();
+        using var context = new TaskContext(run.Request, run.Store, run.Result, Stop);
+        var task = TaskCatalogue.Get("backpropagate");
+        var wish = $$"""{"concept":{{JsonSerializer.Serialize(Watermark(context).Concept, AnalysisJson.Line)}},"samples":[0],"layer":"{{layer}}","direction":"yes","starts":1,"steps":20,"concentrations":0,"lambda":0.1,"randomProbes":{{random}}}""";
+        Directory.CreateDirectory(folder["task"]);
+        task.Run(context, task.Normalise(JsonDocument.Parse(wish).RootElement), folder["task"], new Quiet(), Stop);
+        using var result = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder["task"], TaskRunner.ResultFile)));
+        Assert.Contains(result.RootElement.GetProperty("notes").EnumerateArray(), n => n.GetString()!.Contains(said, StringComparison.Ordinal));
+    }
+
+    /// <summary>A class token and 4 × 4 patches: channel 0 holds the patch's number, the class token −1.</summary>
+    [Fact]
+    public void PatchesOfATransformerHaveTheirPlaceAndTheClassTokenHasNone()
+    {
+        using var outer = NewDisposeScope();
+        var layer = new LayerInfo("block", 1, 1, 17, ActivationSign.Signed, false, Tokens: new TokenGrid(1, 4, 4));
+        var labels = new ConceptLabels { Targets = [1, 0, 1, 0], HeldOut = new bool[4] };
+        var seen = new Dictionary<int, RelativeRectangle[]> { [0] = [new(0.25, 0, 0.25, 0.5)], [2] = [new(0.75, 0.75, 0.25, 0.25)] };
+        var found = PlacedActivations.Collect(
+            labels, seen, [layer], rows => [arange(Scalars.Of(-1f), Scalars.Of(16f), Scalars.One).repeat(rows.Length).view(rows.Length, 1, 1, 17)], Stop)["block"];
+        var patches = found.Values.data<float>().ToArray();
+        var chosen = patches.Select((p, i) => (Patch: (int)p, Row: found.Samples[i], Target: found.Targets[i])).ToList();
+        // Columns 1, rows 0 and 1; and the last patch.
+        Assert.Equal([1, 5], chosen.Where(c => c is { Row: 0, Target: 1 }).Select(c => c.Patch).Order());
+        Assert.Equal([15], chosen.Where(c => c is { Row: 2, Target: 1 }).Select(c => c.Patch));
+        Assert.All(chosen.Where(c => c.Row is 1 or 3), c => Assert.Equal(0, c.Target));
+        Assert.DoesNotContain(chosen, c => c.Patch < 0);
+        // Beside the mark, but not touching it.
+        Assert.DoesNotContain(chosen, c => c.Row == 0 && c.Target == 0 && c.Patch is 0 or 2 or 4 or 6 or 9);
+        found.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1, 17, false, false)]
+    [InlineData(1, 17, true, true)]
+    [InlineData(1, 1, false, false)]
+    [InlineData(4, 4, false, true)]
+    public void OnlyRowsAndColumnsArePositionsInTheImage(int height, int width, bool tokens, bool has)
+    {
+        var layer = new LayerInfo("l", 3, height, width, ActivationSign.Signed, false, Tokens: tokens ? new TokenGrid(1, 4, 4) : null);
+        var labels = new ConceptLabels { Targets = [1, 0], HeldOut = new bool[2], Places = new Dictionary<int, ConceptRegion[]>() };
+        Assert.Equal(has, PlacedActivations.Grid(layer) is not null);
+        Assert.Equal(has, PlacedActivations.Unused(labels, [layer]) is null);
+        Assert.Null(PlacedActivations.Unused(labels with { Places = null }, [layer]));
+    }
+
+    /// <summary>
+    /// Recorded maps of 4 × 4: channel 0 is strong where the concept is, channel 1 is strong elsewhere in the same images and, averaged,
+    /// tells them as well.
+    /// </summary>
+    [Fact]
+    public void RecordedMapsAreReadAtTheirPlaces()
+    {
+        set_num_threads(1);
+        using var folder = new TemporaryFolder();
+        const int count = 120;
+        using (var scope = NewDisposeScope())
+        {
+            using var random = new Generator(3);
+            var x = randn([count, 3, 4, 4], generator: random) * Scalars.Of(0.3);
+            for (var i = 0; i < count; i += 3)
+            {
+                x.select(0, i)[0].narrow(0, 0, 2).narrow(1, 2, 2).add_(Scalars.Of(2f), Scalars.One);
+                x.select(0, i)[1].narrow(0, 2, 2).add_(Scalars.Of(4f), Scalars.One);
+            }
+
+            SafetensorsTensors.Save(folder["maps.safetensors"], [("activations", x)], new Dictionary<string, string>
+            {
+                ["labels"] = JsonSerializer.Serialize(Enumerable.Range(0, count).Select(i => i % 2 == 0 ? "even" : "odd")),
+                ["paths"] = JsonSerializer.Serialize(Enumerable.Range(0, count).Select(i => $"row-{i}")),
+            });
+        }
+
+        var request = new AnalysisRequest { Dataset = folder["maps.safetensors"], Network = "", Threads = 1, Tables = "csv" };
+        SampleRun.Run(request, folder["result"], folder["store"]);
+        using var context = new TaskContext(request, folder["store"], folder["result"], Stop);
+        var labels = ConceptResolver.Resolve(context, new ConceptDefinition
+        {
+            Name = "corner",
+            Source = "region",
+            Regions = [.. context.Samples.Where(s => s.Path.StartsWith("row-", StringComparison.Ordinal) && int.Parse(s.Path[4..], System.Globalization.CultureInfo.InvariantCulture) % 3 == 0).Select(s => new ConceptRegion(s.Path, 0.5, 0, 0.5, 0.5))],
+        });
+        var (layer, whole) = (context.Plan.Layer.Name, labels with { Places = null });
+        var placed = ProbeFitter.Fit(context, labels, layer, new ProbeOptions()).Direction();
+        var pooled = ProbeFitter.Fit(context, whole, layer, new ProbeOptions()).Direction();
+        TestContext.Current.TestOutputHelper?.WriteLine($"placed {string.Join(' ', placed.Select(v => $"{v:0.00}"))}, whole {string.Join(' ', pooled.Select(v => $"{v:0.00}"))}");
+        Assert.True(placed[0] > 0.8 && placed[1] < 0.1, "the place has channel 0 and not channel 1");
+        Assert.True(pooled[1] > 0.3, "averages have both");
     }
 
     [Fact]

@@ -1,8 +1,10 @@
+using System.IO.Compression;
 using System.Text.Json;
 using Analysis.Datasets;
 using Analysis.Imaging;
 using Analysis.Networks;
 using Analysis.Networks.Files;
+using Analysis.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -18,6 +20,7 @@ public static class AutoencoderLoader
     private const int MostLayers = 16;
     private const long MostValues = 1L << 28;
     private const int MostSettings = 1 << 20;
+    private const string ScriptRemedy = "Export it with torch.jit.script or torch.jit.trace and save it.";
     private const string Remedy = "See the section on autoencoders in docs/file-formats.md.";
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
@@ -218,16 +221,7 @@ public static class AutoencoderLoader
             try
             {
                 (first, second) = (Open(encoder, device), Open(decoder, device));
-                using var scope = NewDisposeScope();
-                using var quiet = no_grad();
-                long[] shape = [2, 3, preprocessing.Height, preprocessing.Width];
-                var back = second.call(first.call(zeros(shape, device: device)));
-                if (!back.shape.SequenceEqual(shape) || back.dtype != ScalarType.Float32)
-                {
-                    throw new AnalysisException(
-                        $"{Path.GetFileName(decoder)} gives {back.dtype} of shape [{string.Join(", ", back.shape)}] for two pictures; float32 of [{string.Join(", ", shape)}] is needed.", Remedy);
-                }
-
+                Try(first, second, Path.GetFileName(encoder), Path.GetFileName(decoder), preprocessing, device);
                 return new ScriptAutoencoder(first, second, settings);
             }
             catch (Exception fault)
@@ -249,8 +243,91 @@ public static class AutoencoderLoader
             _decoder.Dispose();
         }
 
+        /// <summary>Two pictures, and one, to codes and back, and the gradient of the way back.</summary>
+        private static void Try(
+            jit.ScriptModule<Tensor, Tensor> encoder, jit.ScriptModule<Tensor, Tensor> decoder, string encoderName, string decoderName, Preprocessing preprocessing, Device device)
+        {
+            using var scope = NewDisposeScope();
+            long[] shape = [2, 3, preprocessing.Height, preprocessing.Width];
+            using var pictures = (linspace(0, 400, 2L * 3 * preprocessing.Height * preprocessing.Width, device: device).sin().view(shape) * Scalars.Of(0.4)).add(Scalars.Of(0.5), Scalars.One);
+            Tensor code, single;
+            using (no_grad())
+            {
+                code = Run(encoder, pictures, encoderName);
+                if (code.dim() < 2 || code.shape[0] != 2 || code.dtype != ScalarType.Float32 || code.numel() is 0 or > MostValues)
+                {
+                    throw new AnalysisException(
+                        $"{encoderName} gives {code.dtype} of shape [{string.Join(", ", code.shape)}] for two pictures; float32 with one code a picture, [2, …], is needed.", Remedy);
+                }
+
+                if (!code.isfinite().all().item<bool>())
+                {
+                    throw new AnalysisException($"{encoderName} gives a code of NaN or infinite values for a picture in [0, 1].", Remedy);
+                }
+
+                single = Run(encoder, pictures.narrow(0, 0, 1), encoderName);
+            }
+
+            if (!single.shape.SequenceEqual([1, .. code.shape[1..]]))
+            {
+                throw new AnalysisException($"{encoderName} gives shape [{string.Join(", ", single.shape)}] for one picture and [{string.Join(", ", code.shape)}] for two: each picture needs a code of its own.", Remedy);
+            }
+
+            using var gradients = enable_grad();
+            var changed = code.detach().requires_grad_(true);
+            var back = Run(decoder, changed, decoderName);
+            if (!back.shape.SequenceEqual(shape) || back.dtype != ScalarType.Float32)
+            {
+                throw new AnalysisException(
+                    $"{decoderName} gives {back.dtype} of shape [{string.Join(", ", back.shape)}] for two pictures; float32 of [{string.Join(", ", shape)}] is needed.", Remedy);
+            }
+
+            if (!back.requires_grad)
+            {
+                throw new AnalysisException($"No gradient flows through {decoderName}: how a picture follows its code cannot be found.", "Export the decoder without detach, rounding or no_grad.");
+            }
+        }
+
+        private static Tensor Run(jit.ScriptModule<Tensor, Tensor> module, Tensor input, string name)
+        {
+            try
+            {
+                return module.call(input);
+            }
+            catch (InvalidCastException fault)
+            {
+                throw new AnalysisException($"{name} gives something else than one tensor.", "Export a part that takes one tensor and gives one; of a variational autoencoder, the mean.", fault);
+            }
+        }
+
+        /// <summary>
+        /// Looks at the table of contents only: a script may do without any parameter, so that it need not hold what a checkpoint does.
+        /// </summary>
+        private static void CheckScript(string file)
+        {
+            var name = Path.GetFileName(file);
+            long bytes;
+            bool script;
+            try
+            {
+                using var archive = ZipFile.OpenRead(file);
+                script = archive.Entries.Any(e => e.FullName.EndsWith("/constants.pkl", StringComparison.Ordinal)) && archive.Entries.Any(e => e.FullName.Contains("/code/", StringComparison.Ordinal));
+                bytes = archive.Entries.Sum(e => e.Length);
+            }
+            catch (Exception fault) when (fault is InvalidDataException or IOException or UnauthorizedAccessException)
+            {
+                throw new AnalysisException($"{name} is not a TorchScript file, or it is damaged.", ScriptRemedy, fault);
+            }
+
+            if (!script || bytes > MostValues * sizeof(float))
+            {
+                throw new AnalysisException(script ? $"{name} holds {bytes >> 20} MiB; an autoencoder may have {(MostValues * sizeof(float)) >> 20}." : $"{name} is not a TorchScript file.", ScriptRemedy);
+            }
+        }
+
         private static jit.ScriptModule<Tensor, Tensor> Open(string file, Device device)
         {
+            CheckScript(file);
             // Loaded onto the device: moving a script afterwards is not guarded against native errors.
             var module = jit.load<Tensor, Tensor>(file, device.type, device.index);
             module.eval();

@@ -87,7 +87,10 @@ internal sealed class ChangeInputs(TaskContext context, BackpropagationRequest r
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var error = (_autoencoder.Decode(_autoencoder.Encode(inputs)).clamp(Scalars.Of(0.0), Scalars.Of(1.0)) - inputs).abs().mean().to(ScalarType.Float64).cpu().item<double>();
-        notes.Add(FormattableString.Invariant($"The autoencoder draws the images with a mean error of {error:0.###} of the range from black to white; that error is part of every change."));
+        var plain = (inputs.mean([2L, 3L], keepdim: true) - inputs).abs().mean().to(ScalarType.Float64).cpu().item<double>();
+        notes.Add(
+            FormattableString.Invariant($"The autoencoder draws the images with a mean error of {error:0.###} of the range from black to white; that error is part of every change.")
+            + (error <= plain ? "" : FormattableString.Invariant($" One colour for each image would be nearer ({plain:0.###}): it does not know such images.")));
         return _autoencoder;
     }
 

@@ -235,6 +235,11 @@ public sealed class LabelTask : IAnalysisTask
         try
         {
             var labels = ConceptResolver.Resolve(context, concept);
+            if (labels.Places is not null)
+            {
+                notes.Add($"Where {concept.Name} lies in the images is not used: a label is compared with whole images.");
+            }
+
             return labels.Continuous
                 ? LabelSources.Quarters(concept.Name, labels.Targets, "user", artefact: false)
                 : [(new LabelConcept(concept.Name, "user"), Array.ConvertAll(labels.Targets, t => t == 1))];
