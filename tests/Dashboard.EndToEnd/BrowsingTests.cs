@@ -1,3 +1,5 @@
+using System.Net.Http.Json;
+
 namespace Dashboard.EndToEnd;
 
 /// <summary>A finished atlas in the browser.</summary>
@@ -57,6 +59,51 @@ public sealed class BrowsingTests(Stage stage)
         await Expect(other.Page).ToHaveURLAsync(page.Url);
         other.AssertNoFault();
         visitor.AssertNoFault();
+    }
+
+    [Fact]
+    public async Task A_concept_put_away_is_in_no_legend_at_no_point_and_in_no_strategy()
+    {
+        var site = stage.Site;
+        var sample = await site.CompleteSampleAsync();
+        var view = await site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/3");
+        var strongest = view.Concepts.MaxBy(concept => concept.StrongestFor)!;
+        var code = $"c{strongest.Rank}";
+        var list = $"/api/analyses/{sample.Id}/annotations/concepts/{strongest.Id}/list";
+        await using var visitor = await stage.VisitorAsync();
+        Assert.Equal((1, true, 1), await MetAsync());
+        try
+        {
+            (await site.Http.PutAsJsonAsync(list, new { hidden = true }, TestContext.Current.CancellationToken)).EnsureSuccessStatusCode();
+            Assert.Equal((0, false, 0), await MetAsync());
+            await Expect(visitor.Page.Locator(".put-away")).ToContainTextAsync(code);
+        }
+        finally
+        {
+            (await site.Http.PutAsJsonAsync(list, new { hidden = false }, TestContext.Current.CancellationToken)).EnsureSuccessStatusCode();
+        }
+
+        visitor.AssertNoFault();
+
+        // In the legend, at the points that a walk with the arrow keys meets, among the concepts that decide in a strategy.
+        async Task<(int Legend, bool Points, int Strategy)> MetAsync()
+        {
+            var page = visitor.Page;
+            await visitor.GoAsync(PageUrls.Class(sample.Id, 3));
+            var plot = page.Locator(".plot[data-count]");
+            await plot.FocusAsync();
+            var points = false;
+            foreach (var key in Enumerable.Range(0, 24).Select(step => step % 8 < 3 ? "ArrowRight" : step % 8 < 4 ? "ArrowDown" : step % 8 < 7 ? "ArrowLeft" : "ArrowUp"))
+            {
+                await page.Keyboard.PressAsync(key);
+                points |= (await plot.Locator("[aria-live]").InnerTextAsync()).Contains($"mostly {code},", StringComparison.Ordinal);
+            }
+
+            var legend = await page.Locator(".cloud .legend li").Filter(new() { HasTextRegex = new($"^\\s*{code}\\b") }).CountAsync();
+            await visitor.GoAsync(PageUrls.Strategy(sample.Id, 3, 0));
+            await Expect(page.Locator(".mixture-table tbody tr").First).ToBeVisibleAsync();
+            return (legend, points, await page.Locator($".mixture-table a[href$='/concepts/{strongest.Id}']").CountAsync());
+        }
     }
 
     [Fact]

@@ -75,6 +75,13 @@ public sealed class Screenshots(Stage stage)
         var view = await site.GetAsync<ClassView>($"/api/analyses/{sample.Id}/classes/{tile.Index}");
         var outliers = await site.GetAsync<Paged<SampleTile>>($"/api/analyses/{sample.Id}/outliers?kind=confounded&class={tile.Index}&take=1");
         var odd = outliers.Items.FirstOrDefault()?.Index ?? view.Strategies[0].Prototype;
+        // The same as somebody's own image, with the map of what speaks most for the class.
+        var own = await site.OwnImageAsync(sample.Id, odd);
+        var map = (await site.GetAsync<OwnImageView>($"/api/analyses/{sample.Id}/images/{own}")).Sample!.Contributions.MaxBy(c => c.Concept is null ? double.MinValue : c.Value)!.Concept!.Id;
+        // Labels stand wherever a concept is met: in every picture or in none.
+        var first = visitors.Values.First();
+        await first.GoAsync(PageUrls.Labels(sample.Id));
+        await StartedAsync(first.Page, "Find labels", first.Page.Locator(".detail .wall img").First);
         var chosen = $"/new?data={Uri.EscapeDataString(site.SampleImages)}&network={Uri.EscapeDataString(site.SampleNetwork)}";
         (string Name, string Address, Func<IPage, Task> Ready)[] pages =
         [
@@ -99,6 +106,11 @@ public sealed class Screenshots(Stage stage)
             }),
             ("concept", PageUrls.Concept(sample.Id, view.Concepts[0].Id), page => Expect(page.Locator(".wall .pic").First).ToBeVisibleAsync()),
             ("sample", PageUrls.Sample(sample.Id, odd) + $"?map={view.Concepts[0].Id}", page => Expect(page.Locator(".detectors")).ToBeVisibleAsync()),
+            ("own-image", $"{PageUrls.OwnImage(sample.Id, own)}?map={map}", async page =>
+            {
+                await Expect(page.Locator(".large img.map")).ToBeVisibleAsync();
+                await Expect(page.Locator("[aria-labelledby=alike-title] .pic").First).ToBeVisibleAsync();
+            }),
             ("search", $"{PageUrls.Search(sample.Id, with: view.Concepts[0].Id)}&without={view.Concepts[^1].Id}&top=25", page => Expect(page.Locator(".one .pic").First).ToBeVisibleAsync()),
             ("labels", PageUrls.Labels(sample.Id), page => StartedAsync(page, "Find labels", page.Locator(".detail .wall img").First)),
             ("define", PageUrls.DefineConcept(sample.Id, "attribute") + "&attribute=texture&value=striped", page => Expect(page.GetByTestId("draft-counts")).ToBeVisibleAsync()),

@@ -99,6 +99,32 @@ public sealed class OwnImagePageTests : AnalysisPageContext
         Assert.Empty(page.FindAll(".waterfall"));
     }
 
+    [Fact]
+    public async Task While_its_likes_are_sought_the_page_shows_one_explanation_whole()
+    {
+        Images.View = By(1, 2);
+        var page = OpenImage(Hash);
+        var likes = new TaskCompletionSource();
+        Search.Gate = likes.Task;
+        Images.View = By(0, 5);
+        page.Find(".actions select").Change("0");
+        page.Render();
+        Assert.Contains("map-2.webp", page.Find(".map-strip .map").GetAttribute("src"));
+        await page.InvokeAsync(likes.SetResult);
+        page.WaitForAssertion(() => Assert.Contains("map-5.webp", page.Find(".map-strip .map").GetAttribute("src")));
+
+        OwnImageView By(int index, int concept) => new()
+        {
+            Analysis = Samples.Analysis(), Hash = Hash, Kept = true, TaskId = "cccccccccccc", Classes = [(0, "cat"), (1, "dog")],
+            Maps = new Dictionary<int, string> { [concept] = FormattableString.Invariant($"map-{concept}.webp") },
+            Sample = new SampleView
+            {
+                Analysis = Samples.Analysis(), Sample = Samples.Sample(-1, cls: index) with { Predicted = "dog", ClassName = "dog", Confidence = 0.8 }, HasMaps = true,
+                Top = [("dog", 0.8), ("cat", 0.1)], ContributionsTo = "dog", Logit = 4, Contributions = [new(Samples.Tile(concept, 0.4), "ears", 4)], Concepts = [Samples.Card(concept, 0.4, "ears")],
+            },
+        };
+    }
+
     private IRenderedComponent<OwnImagePage> OpenImage(string? hash)
     {
         Services.GetRequiredService<NavigationManager>().NavigateTo($"/analyses/{Id}/images" + (hash is null ? "" : "/" + hash));

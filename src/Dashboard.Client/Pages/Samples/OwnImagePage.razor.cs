@@ -13,6 +13,8 @@ public sealed partial class OwnImagePage
     private IReadOnlyList<ConceptCard> _mapped = [];
     private IReadOnlyList<FoundSample> _alike = [];
     private string? _error;
+    private (OwnImageView? View, IReadOnlyList<FoundSample> Alike) _found = (null, []);
+    private OwnImageView? _kept;
     private bool _waiting;
 
     /// <summary>Name of the image; null to bring one.</summary>
@@ -54,18 +56,17 @@ public sealed partial class OwnImagePage
     {
         var view = await Images.GetAsync(Id, Hash, Of, cancellation);
         // By the concepts of another class takes a moment: until then the page stays as it is, and so does the focus.
-        _waiting = view is { Sample: null, Hash: not null, Problem: null } && View is { Sample: not null } && View.Hash == view.Hash && View.Analysis.Id == Id;
-        if (_waiting)
+        if (view is { Sample: null, Hash: not null, Problem: null } && View is { Sample: not null } && View.Hash == view.Hash && View.Analysis.Id == Id)
         {
-            return View;
+            return _kept = View with { };
         }
 
-        (_mapped, _alike) = (view?.Sample is { } sample ? [.. sample.Concepts.Where(concept => view.Maps.ContainsKey(concept.Id))] : [], []);
+        IReadOnlyList<FoundSample> alike = [];
         if (view?.Sample is not null)
         {
             try
             {
-                _alike = (await Search.FindAsync(Id, new SampleSearch { Image = Hash }, 0, Alike, cancellation))?.Found ?? [];
+                alike = (await Search.FindAsync(Id, new SampleSearch { Image = Hash }, 0, Alike, cancellation))?.Found ?? [];
             }
             catch (ServiceException)
             {
@@ -73,7 +74,20 @@ public sealed partial class OwnImagePage
             }
         }
 
+        _found = (view, alike);
         return view;
+    }
+
+    // Of two readings that overlap one is dropped: what is shown comes from the one that is kept.
+    /// <inheritdoc/>
+    protected override void OnRead()
+    {
+        _waiting = View is not null && ReferenceEquals(View, _kept);
+        _mapped = View?.Sample is { } sample ? [.. sample.Concepts.Where(concept => View.Maps.ContainsKey(concept.Id))] : [];
+        if (ReferenceEquals(View, _found.View))
+        {
+            _alike = _found.Alike;
+        }
     }
 
     /// <inheritdoc/>

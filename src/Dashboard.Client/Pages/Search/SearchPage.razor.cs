@@ -10,6 +10,7 @@ public sealed partial class SearchPage
 {
     private SampleQuery _query = new();
     private string? _fault;
+    private (SampleSearchView? View, SampleQuery Asked, string? Fault) _found = (null, new(), null);
 
     /// <summary>Concepts that must be present, separated by commas.</summary>
     [SupplyParameterFromQuery]
@@ -61,13 +62,24 @@ public sealed partial class SearchPage
         try
         {
             var view = await Search.FindAsync(Id, asked.Search, 0, asked.Show, cancellation);
-            (_query, _fault) = (asked, null);
+            _found = (view, asked, null);
             return view;
         }
         catch (ServiceException fault)
         {
-            (_query, _fault) = (asked, fault.Message);
-            return await Search.FindAsync(Id, new SampleSearch(), 0, 0, cancellation);
+            var view = await Search.FindAsync(Id, new SampleSearch(), 0, 0, cancellation);
+            _found = (view, asked, fault.Message);
+            return view;
+        }
+    }
+
+    // Of two readings that overlap one is dropped: what was asked belongs to the one that is kept.
+    /// <inheritdoc/>
+    protected override void OnRead()
+    {
+        if (ReferenceEquals(View, _found.View))
+        {
+            (_query, _fault) = (_found.Asked, _found.Fault);
         }
     }
 
