@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 
 namespace Analysis.Search;
@@ -10,6 +11,7 @@ public sealed class Placing
 {
     private const int Bits = 11;
     private const int Buckets = 1 << Bits;
+    private const int Passes = 3;
 
     private Placing(int[] above)
     {
@@ -24,47 +26,54 @@ public sealed class Placing
     public static Placing Of(ReadOnlySpan<float> scores)
     {
         var n = scores.Length;
-        var (keys, rows) = (GC.AllocateUninitializedArray<uint>(n), GC.AllocateUninitializedArray<int>(n));
-        var (otherKeys, otherRows) = (GC.AllocateUninitializedArray<uint>(n), GC.AllocateUninitializedArray<int>(n));
-        Span<int> counts = stackalloc int[Buckets];
-        for (var i = 0; i < n; i++)
+        // A key and its row in one number: each moves once a pass. Large arrays are lent, so that searches do not set off collections.
+        var (entries, others) = (ArrayPool<ulong>.Shared.Rent(n), ArrayPool<ulong>.Shared.Rent(n));
+        try
         {
-            (keys[i], rows[i]) = (Descending(scores[i]), i);
-        }
-
-        for (var shift = 0; shift < 32; shift += Bits)
-        {
+            Span<int> counts = stackalloc int[Passes * Buckets];
             counts.Clear();
-            foreach (var key in keys)
-            {
-                counts[(int)(key >> shift) & (Buckets - 1)]++;
-            }
-
-            var sum = 0;
-            for (var bucket = 0; bucket < Buckets; bucket++)
-            {
-                (counts[bucket], sum) = (sum, sum + counts[bucket]);
-            }
-
             for (var i = 0; i < n; i++)
             {
-                var to = counts[(int)(keys[i] >> shift) & (Buckets - 1)]++;
-                (otherKeys[to], otherRows[to]) = (keys[i], rows[i]);
+                var key = Descending(scores[i]);
+                entries[i] = ((ulong)key << 32) | (uint)i;
+                counts[(int)key & (Buckets - 1)]++;
+                counts[Buckets + ((int)(key >> Bits) & (Buckets - 1))]++;
+                counts[(2 * Buckets) + (int)(key >> (2 * Bits))]++;
             }
 
-            (keys, otherKeys) = (otherKeys, keys);
-            (rows, otherRows) = (otherRows, rows);
-        }
+            for (var pass = 0; pass < Passes; pass++)
+            {
+                var places = counts.Slice(pass * Buckets, Buckets);
+                var shift = 32 + (pass * Bits);
+                var sum = 0;
+                for (var bucket = 0; bucket < Buckets; bucket++)
+                {
+                    (places[bucket], sum) = (sum, sum + places[bucket]);
+                }
 
-        var above = otherRows;
-        var place = 0;
-        for (var i = 0; i < n; i++)
+                foreach (var entry in entries.AsSpan(0, n))
+                {
+                    others[places[(int)(entry >> shift) & (Buckets - 1)]++] = entry;
+                }
+
+                (entries, others) = (others, entries);
+            }
+
+            var above = GC.AllocateUninitializedArray<int>(n);
+            var place = 0;
+            for (var i = 0; i < n; i++)
+            {
+                place = i > 0 && entries[i] >> 32 == entries[i - 1] >> 32 ? place : i;
+                above[(int)(uint)entries[i]] = place;
+            }
+
+            return new Placing(above);
+        }
+        finally
         {
-            place = i > 0 && keys[i] == keys[i - 1] ? place : i;
-            above[rows[i]] = place;
+            ArrayPool<ulong>.Shared.Return(entries);
+            ArrayPool<ulong>.Shared.Return(others);
         }
-
-        return new Placing(above);
     }
 
     /// <summary>Bits that grow as the score falls; equal scores, zeros of both signs included, have equal bits.</summary>

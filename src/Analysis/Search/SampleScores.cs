@@ -33,17 +33,7 @@ public sealed class SampleScores(string resultFolder)
 
         var scores = vectors.Select(_ => GC.AllocateUninitializedArray<float>(samples)).ToArray();
         Parts(samples, cancellation, (start, count) =>
-        {
-            var rows = file.Rows<float>("pooled", start, count);
-            for (var i = 0; i < count; i++)
-            {
-                var row = rows.Slice(i * channels, channels);
-                for (var q = 0; q < scores.Length; q++)
-                {
-                    scores[q][start + i] = TensorPrimitives.Dot(row, vectors[q]);
-                }
-            }
-        });
+            RowProducts.Compute(file.Rows<float>("pooled", start, count), channels, vectors, scores, start));
         return scores;
     }
 

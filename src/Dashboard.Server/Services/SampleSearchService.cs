@@ -64,6 +64,8 @@ internal sealed class SampleSearchService(
         view = view with { ClassName = chosen, Like = like, Image = own is null ? null : wanted.Image, Concepts = [.. concepts.Select(c => new SoughtConcept(tiles[c.Id], c.Present, 0))] };
         if (concepts.Count == 0 && like is null && own is null)
         {
+            // What is asked next needs it, and who has opened the page takes a while to ask.
+            _ = ClassOf(analysis);
             var strongest = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == analysis.Key && row.Rank == 0)
                 .OrderByDescending(row => row.Importance).ThenBy(row => row.Id).Take(MostStarters).Select(row => row.Id).ToListAsync(cancellation);
             return view with { Starters = await atlas.ConceptTilesAsync(analysisId, strongest, cancellation) };

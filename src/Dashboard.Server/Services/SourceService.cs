@@ -25,6 +25,8 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
     private const int MostSkipped = 200;
     private const int MostPreviews = 100;
     private const int Examples = 12;
+    private const int MostEarlierRuns = 24;
+    private const long MostManifestBytes = 4 << 20;
     private readonly ConcurrentDictionary<string, (string Dataset, DateTimeOffset Made)> _previews = new();
     private readonly ConcurrentDictionary<string, Preprocessing> _preprocessing = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _inspections = new(1);
@@ -153,7 +155,7 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
         };
     }
 
-    public Task<CostEstimate> EstimateAsync(NewAnalysis request, DatasetPreview dataset, NetworkPreview network, CancellationToken cancellation = default)
+    public async Task<CostEstimate> EstimateAsync(NewAnalysis request, DatasetPreview dataset, NetworkPreview network, CancellationToken cancellation = default)
     {
         var images = request.Limit is { } limit ? Math.Min(limit, dataset.Images) : dataset.Images;
         if (request.Classes is { Count: > 0 } chosen)
@@ -165,11 +167,21 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
         var layer = network.Layers.FirstOrDefault(entry => entry.Name == request.Layer)
             ?? network.Layers.FirstOrDefault(entry => entry.Suggested) ?? network.Layers[^1];
         var classes = Math.Max(1, request.Classes is { Count: > 0 } ? request.Classes.Count : dataset.Classes.Count);
-        var rate = network.ImagesPerSecond > 0 ? network.ImagesPerSecond : 20;
-        // Passes over the images, the refinement per class, layouts and outliers; measured on class folders of 100 to 1,300 images.
         long channels = layer.Channels, cells = (long)layer.Height * layer.Width;
-        var (fit, fitMemory) = FitCost(request, images, classes, channels, cells, rate);
-        var seconds = (images / rate * 1.25) + (classes * 0.5) + (images * 0.002) + 5 + fit;
+        var run = new RunTime
+        {
+            Images = images,
+            Classes = classes,
+            Channels = channels,
+            Cells = Math.Max(1, cells),
+            Method = request.Method,
+            Granularity = request.Granularity,
+            Scope = request.Scope,
+            Concepts = request.Concepts,
+        };
+        var seconds = run.Seconds(network.ImagesPerSecond, await Task.Run(() => RunTime.Factor(EarlierRuns()), cancellation));
+        var atOnce = request.Scope == "dataset" ? run.Rows : run.Rows / classes;
+        var fitMemory = request.Method == Analysis.Runs.AnalysisRequest.UniqueMethod ? 0 : (long)Math.Min(atOnce * channels * 8, 2L << 30);
         // Maps in half precision unless they would exceed 4 GiB, pooled activations and gradients, logits, coarse grids at several
         // depths, and one byte for each cell of each concept map.
         var maps = images * channels * cells * 2;
@@ -199,38 +211,14 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
             warnings.Add($"{network.UnmappedClasses.Count:N0} folders match no output of the network; their images have no label.");
         }
 
-        return Task.FromResult(new CostEstimate(seconds, memory, disk, free, warnings));
+        return new CostEstimate(seconds, memory, disk, free, warnings);
     }
 
-    /// <summary>
-    /// What the factorisation adds: its rows (images, positions or crops) times channels times concepts, as often as the method
-    /// passes over them, at the speed measured on two cores (1,000 centroids of 200,000×768 in 140 s); and one fit's rows in memory.
-    /// </summary>
-    private static (double Seconds, long Bytes) FitCost(NewAnalysis request, int images, int classes, long channels, long cells, double imagesPerSecond)
-    {
-        const double OperationsPerSecond = 2.5e10;
-        const int CropsOfImage = 25;
-        if (request.Method == Analysis.Runs.AnalysisRequest.UniqueMethod)
-        {
-            return (0, 0);
-        }
-
-        var each = request.Granularity switch { "positions" => cells, "crops" => CropsOfImage, _ => 1 };
-        var rows = (double)images * each;
-        var passes = request.Method switch
-        {
-            "svd" or "pca" => Math.Max(1, channels / (double)Math.Max(1, request.Concepts)),
-            "kmeans" => 12,
-            "ica" => 60,
-            "nmf" or "semi-nmf" => 80,
-            _ => 200,
-        };
-        var operations = 2 * rows * channels * request.Concepts * passes;
-        // Crops go through the network one by one; codes of a dictionary are computed for every row once more.
-        var seconds = (operations / OperationsPerSecond) + (request.Granularity == "crops" ? rows / imagesPerSecond : 0);
-        var atOnce = request.Scope == "dataset" ? rows : rows / classes;
-        return (seconds, (long)Math.Min(atOnce * channels * 8, 2L << 30));
-    }
+    /// <summary>Recipes of the runs that were finished here, the latest first; a few, as they are asked for.</summary>
+    private IEnumerable<Analysis.Runs.Manifest> EarlierRuns() => !Directory.Exists(folders.Runs) ? [] : new DirectoryInfo(folders.Runs).EnumerateDirectories()
+        .Select(folder => new FileInfo(Path.Combine(folder.FullName, "manifest.json"))).Where(file => file.Exists && file.Length < MostManifestBytes)
+        .OrderByDescending(file => file.LastWriteTimeUtc).Take(MostEarlierRuns)
+        .Select(file => RunFiles.Manifest(file.DirectoryName!)).OfType<Analysis.Runs.Manifest>();
 
     /// <summary>What a preview token stands for; null where it is unknown. The network's preparation is known once it was inspected.</summary>
     public (string Dataset, Preprocessing? Preprocessing)? PreviewPlace(string token, string? network)
