@@ -31,7 +31,7 @@ public sealed partial class FirstStartTests(Stage stage)
 
         // A class is open to people before the run has ended.
         var first = page.Locator("a.tile").First;
-        await first.WaitForAsync();
+        await first.WaitForAsync(new() { Timeout = 120_000 });
         var duringRun = await site.GetAsync<AnalysisProgress>($"/api/analyses/{id}/progress");
         Assert.Equal(AnalysisState.Running, duringRun.State);
         Assert.NotEmpty(duringRun.ReadyClasses);
