@@ -91,6 +91,14 @@ public sealed class FlowTests(Stage stage)
         other.AssertNoFault();
     }
 
+    /// <summary>Behind its name an option may have a label, where another test has found some.</summary>
+    private static async Task ChooseConceptAsync(Hand hand, ILocator list, ConceptCard concept)
+    {
+        var option = list.Locator("option").Filter(new() { HasTextRegex = new($"^{Regex.Escape(Client.State.Names.Concept(concept))}(\\s|$)") });
+        await Expect(option).ToHaveCountAsync(1);
+        await hand.ChooseAsync(list, await option.InnerTextAsync());
+    }
+
     private async Task<Flow> FlowAsync(string name)
     {
         var site = stage.Site;
@@ -259,7 +267,7 @@ public sealed class FlowTests(Stage stage)
                 await hand.PressAsync(box);
                 await Expect(hand.Page.GetByText("left out of lists")).ToHaveCountAsync(0);
                 var list = hand.Page.Locator("select:has(option:text-is('no other concept'))");
-                await hand.ChooseAsync(list, Client.State.Names.Concept(concept));
+                await ChooseConceptAsync(hand, list, concept);
                 await Expect(hand.Page.GetByRole(AriaRole.Link, new() { NameRegex = new("^same as ") })).ToBeVisibleAsync();
                 await hand.ChooseAsync(list, "no other concept");
                 await Expect(hand.Page.GetByRole(AriaRole.Link, new() { NameRegex = new("^same as ") })).ToHaveCountAsync(0);
@@ -276,7 +284,7 @@ public sealed class FlowTests(Stage stage)
             "sample: an attribution map is asked for" => new(PageUrls.Sample(id, prototype), async hand =>
             {
                 var card = hand.Page.GetByRole(AriaRole.Region, new() { Name = "Attribution map" });
-                await hand.ChooseAsync(card.GetByRole(AriaRole.Combobox, new() { Name = "Concept" }), Client.State.Names.Concept(view.Concepts[1]));
+                await ChooseConceptAsync(hand, card.GetByRole(AriaRole.Combobox, new() { Name = "Concept" }), view.Concepts[1]);
                 await Expect(hand.Page).ToHaveURLAsync(new Regex("attribution="));
                 await hand.PressAsync(card.GetByRole(AriaRole.Button, new() { Name = "Fast", Exact = true }));
                 await Expect(card.GetByRole(AriaRole.Button, new() { Name = "Make the fast map" })).ToBeVisibleAsync();

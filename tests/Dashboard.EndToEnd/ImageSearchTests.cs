@@ -21,7 +21,7 @@ public sealed class ImageSearchTests(Stage stage)
         await words.PressAsync("Enter");
         await Expect(page).ToHaveURLAsync(new Regex("\\?with=[0-9]+$"));
         await Expect(page.Locator(".one").First).ToBeVisibleAsync();
-        await Expect(page.Locator("p.sentence")).ToContainTextAsync($"show c0 of {view.DisplayName}");
+        await Expect(page.Locator("p.sentence")).ToHaveTextAsync(new Regex($"show c0( “.*”)? of {view.DisplayName}\\."));
         await words.FillAsync("c1");
         await page.Locator(".hits li").First.GetByRole(AriaRole.Button, new() { Name = "Images that do not show" }).ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex("with=[0-9]+&without=[0-9]+"));
