@@ -15,6 +15,9 @@ public sealed record ConceptCurves(DenseMatrix Curves, double[] Area);
 /// </summary>
 public static class Faithfulness
 {
+    /// <summary>Masks are made for as many images at a time as need this many numbers: an image needs the square of the concepts.</summary>
+    private const int MostNumbers = 1 << 22;
+
     /// <summary>C-Deletion: concepts are removed by descending attribution. A small area is good.</summary>
     /// <param name="model">f.</param>
     /// <param name="codes">n×k or n×P×k.</param>
@@ -61,25 +64,29 @@ public static class Faithfulness
         for (var step = 0; step < k; step++)
         {
             var each = k - step;
-            var masks = new DenseMatrix(n * each, k);
-            for (var i = 0; i < n; i++)
+            foreach (var (first, count) in Parts(n, each, k))
             {
-                for (var choice = 0; choice < each; choice++)
+                var masks = new DenseMatrix(count * each, k);
+                for (var i = 0; i < count; i++)
                 {
-                    var row = masks.Row((i * each) + choice);
-                    state.Row(i).CopyTo(row);
-                    row[left[i][choice]] = insert ? 1 : 0;
+                    for (var choice = 0; choice < each; choice++)
+                    {
+                        var row = masks.Row((i * each) + choice);
+                        state.Row(first + i).CopyTo(row);
+                        row[left[first + i][choice]] = insert ? 1 : 0;
+                    }
                 }
-            }
 
-            var scores = MaskedScores.Own(model, codes, masks, batchRows, cancellation);
-            for (var i = 0; i < n; i++)
-            {
-                var row = scores.Row(i);
-                var best = insert ? Ranks.Descending(row)[0] : Ranks.Ascending(row)[0];
-                orders[i][step] = left[i][best];
-                state[i, left[i][best]] = insert ? 1 : 0;
-                left[i].RemoveAt(best);
+                var scores = MaskedScores.Own(model, codes, first, count, masks, batchRows, cancellation);
+                for (var i = 0; i < count; i++)
+                {
+                    var image = first + i;
+                    var row = scores.Row(i);
+                    var best = insert ? Ranks.Descending(row)[0] : Ranks.Ascending(row)[0];
+                    orders[image][step] = left[image][best];
+                    state[image, left[image][best]] = insert ? 1 : 0;
+                    left[image].RemoveAt(best);
+                }
             }
         }
 
@@ -200,6 +207,15 @@ public static class Faithfulness
         return result;
     }
 
+    private static IEnumerable<(int First, int Count)> Parts(int images, int masks, int concepts)
+    {
+        var most = (int)Math.Max(1, MostNumbers / ((long)masks * concepts));
+        for (var first = 0; first < images; first += most)
+        {
+            yield return (first, Math.Min(most, images - first));
+        }
+    }
+
     private static int[][] Orders(DenseMatrix attribution) =>
         [.. Enumerable.Range(0, attribution.Rows).Select(i => Ranks.Descending(attribution.Row(i)))];
 
@@ -207,19 +223,24 @@ public static class Faithfulness
         IConceptModel model, Tensor codes, int[][] orders, bool insert, int batchRows, CancellationToken cancellation)
     {
         var (n, k) = (orders.Length, model.Concepts);
-        var masks = new DenseMatrix(checked(n * (k + 1)), k);
-        for (var i = 0; i < n; i++)
+        var curves = new DenseMatrix(n, k + 1);
+        foreach (var (first, count) in Parts(n, k + 1, k))
         {
-            masks.Row(i * (k + 1)).Fill(insert ? 0 : 1);
-            for (var step = 0; step < k; step++)
+            var masks = new DenseMatrix(count * (k + 1), k);
+            for (var i = 0; i < count; i++)
             {
-                var row = masks.Row((i * (k + 1)) + step + 1);
-                masks.Row((i * (k + 1)) + step).CopyTo(row);
-                row[orders[i][step]] = insert ? 1 : 0;
+                masks.Row(i * (k + 1)).Fill(insert ? 0 : 1);
+                for (var step = 0; step < k; step++)
+                {
+                    var row = masks.Row((i * (k + 1)) + step + 1);
+                    masks.Row((i * (k + 1)) + step).CopyTo(row);
+                    row[orders[first + i][step]] = insert ? 1 : 0;
+                }
             }
+
+            MaskedScores.Own(model, codes, first, count, masks, batchRows, cancellation).Values.CopyTo(curves.Values, first * (k + 1));
         }
 
-        var curves = MaskedScores.Own(model, codes, masks, batchRows, cancellation);
         var area = new double[n];
         for (var i = 0; i < n; i++)
         {

@@ -248,6 +248,33 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void Curves_of_many_images_and_concepts_come_in_parts_that_do_not_show()
+    {
+        using var scope = torch.NewDisposeScope();
+        const int K = 64, N = 1100;
+        var model = new FunctionModel(K, u => u.sum([1L]));
+        var codes = Planted.Normal(13, N, K);
+        var (deletion, insertion) = (Faithfulness.Deletion(model, codes.ToTensor(), codes), Faithfulness.Insertion(model, codes.ToTensor(), codes));
+        var oracle = Faithfulness.Oracle(model, codes.ToTensor().narrow(0, 0, 3), insert: false);
+        for (var i = 0; i < N; i++)
+        {
+            double[] sorted = [.. codes.Row(i).ToArray().OrderDescending()];
+            var (left, added) = (sorted.Sum(), 0.0);
+            for (var step = 0; step <= K; step++)
+            {
+                Assert.Equal(left, deletion.Curves[i, step], 1e-9);
+                Assert.Equal(added, insertion.Curves[i, step], 1e-9);
+                if (i < 3)
+                {
+                    Assert.Equal(left, oracle.Curves[i, step], 1e-9);
+                }
+
+                (left, added) = step < K ? (left - sorted[step], added + sorted[step]) : (left, added);
+            }
+        }
+    }
+
+    [Fact]
     public void Sobol_points_fill_every_elementary_interval_of_each_dimension_and_pairs_evenly()
     {
         foreach (int? seed in new int?[] { null, 9 })

@@ -1,3 +1,4 @@
+using Analysis.Probes;
 using Analysis.Probes.Backpropagation;
 using TorchSharp;
 using Xunit;
@@ -10,6 +11,24 @@ public sealed class BackpropagationGoldenTests
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public static TheoryData<string> Linear => GoldenFiles.Rows("concept_backprop_linear*.npz");
+
+    [Fact]
+    public void AnImageThatCouldHardlyBeChangedDoesNotDecideWhatIsEntangled()
+    {
+        var probe = new LinearProbe("l", false, [1], 0, [0], [1]);
+        FittedProbe[] probes = [new(probe, new ProbeScores { Samples = 1 }, new ProbeScores { Samples = 1 }, "l2", 1), new(probe, new ProbeScores { Samples = 1 }, new ProbeScores { Samples = 1 }, "l2", 1)];
+        FoundChange Change(ChangeOutcome outcome) => new(outcome, 0, 0, null!, 0, null);
+        FoundChange[] found = [Change(ChangeOutcome.Changed), Change(ChangeOutcome.Changed), Change(ChangeOutcome.Unreachable), Change(ChangeOutcome.Changed), Change(ChangeOutcome.Changed), Change(ChangeOutcome.Changed)];
+        ChangeSize[] sizes = [.. Enumerable.Repeat(new ChangeSize(1, 1, 1, 1, 1), 6)];
+        List<(double[], double[])> before = [.. Enumerable.Repeat((new double[2], new double[] { 0.1, 0.1 }), 3)];
+        // Changed for the first, the second moves by a quarter of it; where the first moves by a thousandth, by three hundred times it.
+        double[][] answers = [[0.9, 0.3], [0.9, 0.3], [0.101, 0.4], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]];
+        var entry = EntanglementMatrix.Of(["a", "b"], probes, 3, found, sizes, before, [.. answers.Select(a => (new double[2], a))], _ => false);
+        Assert.Equal(0.25, entry.Ratio[0][1]!.Value, 6);
+        Assert.Equal(0, entry.Entangled[0][1]);
+        Assert.Equal([2, 3], entry.Samples);
+        Assert.Equal(0, entry.Ratio[1][0]);
+    }
 
     [Theory]
     [MemberData(nameof(Linear))]

@@ -35,6 +35,21 @@ public sealed class ComponentTests : BunitContext
         Assert.Equal(expected, StageStrip.Percent(new StageView("a", "A", status, done, total, "image", 0, 1)));
 
     [Fact]
+    public async Task More_of_a_selection_that_is_no_longer_shown_is_not_put_under_the_next()
+    {
+        var more = new TaskCompletionSource<Paged<SampleTile>>();
+        Func<int, int, CancellationToken, Task<Paged<SampleTile>>> first = (skip, _, _) => skip == 0 ? Task.FromResult(new Paged<SampleTile>([Samples.Sample(1)], 2)) : more.Task;
+        Func<int, int, CancellationToken, Task<Paged<SampleTile>>> second = (_, _, _) => Task.FromResult(new Paged<SampleTile>([Samples.Sample(8)], 1));
+        var gallery = Render<SampleGallery>(p => p.Add(g => g.AnalysisId, "a").Add(g => g.Selection, "one").Add(g => g.Source, first));
+        var asking = gallery.Find("button.more").ClickAsync(new());
+        gallery.Render(p => p.Add(g => g.Selection, "two").Add(g => g.Source, second));
+        more.SetResult(new Paged<SampleTile>([Samples.Sample(2)], 2));
+        await asking;
+        Assert.Single(gallery.FindAll(".wall img"));
+        Assert.Empty(gallery.FindAll("button.more"));
+    }
+
+    [Fact]
     public void A_term_shows_its_definition_to_pointer_keyboard_and_screen_reader()
     {
         var term = Render<Term>(p => p.Add(t => t.Of, "importance"));

@@ -160,7 +160,7 @@ public sealed record ColumnChange(int Column, double Before, double After, doubl
 /// <param name="Ratio">Mean of E_ij / E_ii.</param>
 /// <param name="Entangled">Share of images with |E_ij / E_ii| at least 0.5.</param>
 /// <param name="Cosine">Cosine of the probes' weights.</param>
-/// <param name="Samples">Images that were changed, for each row.</param>
+/// <param name="Samples">Images that count, for each row: changed, and their own probe moved by at least a tenth of what it moved at most.</param>
 /// <param name="ClassChanged">Share of them whose predicted output changed, for each row.</param>
 /// <param name="L2">Mean size of the change, for each row.</param>
 public sealed record EntanglementEntry(

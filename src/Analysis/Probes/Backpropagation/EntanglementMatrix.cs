@@ -5,6 +5,9 @@ namespace Analysis.Probes.Backpropagation;
 /// <summary>Side effects of changes for one concept on the probes of the others (METHODS 3.3).</summary>
 internal static class EntanglementMatrix
 {
+    /// <summary>Share of a concept's largest own effect that a change needs in order to count.</summary>
+    public const double LeastEffect = 0.1;
+
     /// <summary>Measures them.</summary>
     /// <param name="names">Names of the m concepts.</param>
     /// <param name="probes">Their probes.</param>
@@ -26,7 +29,11 @@ internal static class EntanglementMatrix
         var lengths = new List<double?>();
         for (var i = 0; i < count; i++)
         {
-            int[] moved = [.. Enumerable.Range(0, n).Where(s => found[(i * n) + s].Outcome != ChangeOutcome.Already && Effect(i, i, s) != 0)];
+            // What hardly moved its own probe (an image for which the wish cannot be reached) says nothing of the others: its ratios
+            // are those of next to nothing, and one of them would outweigh all that mean something.
+            int[] changed = [.. Enumerable.Range(0, n).Where(s => found[(i * n) + s].Outcome != ChangeOutcome.Already && Effect(i, i, s) != 0)];
+            var least = LeastEffect * changed.Select(s => Math.Abs(Effect(i, i, s))).DefaultIfEmpty(0).Max();
+            int[] moved = [.. changed.Where(s => Math.Abs(Effect(i, i, s)) >= least)];
             changedSamples.Add(moved.Length);
             change.Add([.. Enumerable.Range(0, count).Select(j => ChangeReporter.Mean(moved.Select(s => Effect(i, j, s))))]);
             ratio.Add([.. Enumerable.Range(0, count).Select(j => ChangeReporter.Mean(moved.Select(s => Effect(i, j, s) / Effect(i, i, s))))]);

@@ -26,7 +26,7 @@ public sealed class BackpropagateTask : IAnalysisTask
     public string Kind => KindName;
 
     /// <inheritdoc/>
-    public int Version => 2;
+    public int Version => 3;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
