@@ -93,7 +93,7 @@ public static class PairSentences
         var second = view.Second.Concepts.FirstOrDefault();
         var strongest = first is null || second is null ? ""
             : row.SameStrongest == true ? $" The most important concept is the same: {Names.Labelled(first)}{(Names.Concept(first) == Names.Concept(second) ? "" : $", there called {Names.Labelled(second)}")}."
-            : Names.Concept(first) == Names.Concept(second) ? " The most important concept is another one."
+            : Names.Labelled(first) == Names.Labelled(second) ? " The most important concept is another one."
             : $" The most important concept changes from {Names.Labelled(first)} to {Names.Labelled(second)}.";
         return text + shift + "." + strongest;
     }

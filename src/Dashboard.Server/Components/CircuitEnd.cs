@@ -29,7 +29,8 @@ internal static class CircuitEnd
         {
             form = await context.Request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = MostCharacters, ValueLengthLimit = MostCharacters }, context.RequestAborted);
         }
-        catch (InvalidDataException)
+        // The latter where the browser is gone before its message is whole.
+        catch (Exception fault) when (fault is InvalidDataException or IOException)
         {
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
             return;

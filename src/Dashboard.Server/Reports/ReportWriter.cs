@@ -42,7 +42,7 @@ internal sealed class ReportWriter(IAtlasService atlas, PictureService pictures,
         body.Append("</div></section><section><h2>Share of what the concepts explain</h2><div class=\"card\"><table>");
         foreach (var concept in listed)
         {
-            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{Called(concept)}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
+            body.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"dot\" style=\"background:{Colour(concept.Rank)}\"></span>{E(Names.Labelled(concept))}</td><td style=\"width:45%\">{Bar(ListedConcepts.Share(concept))}</td><td class=\"n\">{Percent(ListedConcepts.Share(concept))}</td></tr>");
         }
 
         // What carries the score is not made smaller by putting it away: the shares still add up.

@@ -64,7 +64,7 @@ public sealed partial class StrategyPage
         _to = _listed.Select(c => Math.Max(c.Share + c.Spread, c.Concept.Share)).Append(0.05).Max();
     }
 
-    private string Same(StrategyConcept concept) => string.Join(", ", View!.Concepts.Where(c => c.Into == concept.Concept.Id).Select(c => c.Concept.Name));
+    private string Same(StrategyConcept concept) => string.Join(", ", View!.Concepts.Where(c => c.Into == concept.Concept.Id).Select(c => Names.Labelled(c.Concept)));
 
     private string? Neighbour(int step) =>
         View!.Strategies.Any(s => s.Index == Strategy + step) ? PageUrls.Strategy(Id, Index, Strategy + step) : null;
