@@ -44,6 +44,7 @@ public sealed class LabelNameTests
         Assert.All(await AllAsync(site), label => Assert.Equal("spotted", label?.Text));
         (await site.Http.PutAsJsonAsync($"/api/analyses/{Run}/annotations/concepts/0", new { name = "fur" }, Stop)).EnsureSuccessStatusCode();
         view = await GetAsync<ClassView>(site, "classes/0");
+        Assert.Equal("fur", Assert.Single(await site.Get<IAtlasService>().ConceptNamesAsync(Run, Stop), pair => pair.Key == 0).Value);
         Assert.Equal(("fur", "spotted"), (view.Concepts[0].Name, view.Concepts[0].Label!.Text));
         Assert.DoesNotContain("spotted", view.Strategies[0].Summary, StringComparison.Ordinal);
 

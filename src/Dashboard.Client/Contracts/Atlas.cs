@@ -538,6 +538,9 @@ public interface IAtlasService
     /// <summary>Concepts by their identifiers, in the given order; those that do not exist are left out.</summary>
     Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default);
 
+    /// <summary>Names that people gave to concepts of any class, by identifier.</summary>
+    Task<IReadOnlyDictionary<int, string>> ConceptNamesAsync(string analysisId, CancellationToken cancellation = default);
+
     /// <summary>Significant labels of channels of the analysed layer; channels without one are left out.</summary>
     Task<IReadOnlyDictionary<int, ShortLabel>> NeuronLabelsAsync(string analysisId, IReadOnlyCollection<int> channels, CancellationToken cancellation = default);
 

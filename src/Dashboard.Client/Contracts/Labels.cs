@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Dashboard.Client.Contracts;
 
@@ -27,6 +28,13 @@ public sealed record LabelView
 
     /// <summary>Doubts, in words.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>The labels with the names that people gave to concepts.</summary>
+    /// <param name="names">Names by identifier.</param>
+    public LabelView Named(IReadOnlyDictionary<int, string> names) => names.Count == 0 ? this : this with
+    {
+        Units = [.. Units.Select(unit => unit.Concept is { } id && names.TryGetValue(id, out var name) ? unit with { Name = name } : unit)],
+    };
 
     /// <summary>Reads a result; null where it is none.</summary>
     public static LabelView? Parse(string? json)
@@ -137,8 +145,15 @@ public sealed record UnitView
     /// <summary>Key in addresses: <c>n12</c> for a neuron, <c>c30</c> for a concept.</summary>
     public string Key => FormattableString.Invariant($"{(Kind == "neuron" ? 'n' : 'c')}{Concept ?? Index}");
 
-    /// <summary>Name for people: "neuron 12", "c3 of zucchini".</summary>
-    public string Title => Kind == "neuron" ? FormattableString.Invariant($"neuron {Index}") : FormattableString.Invariant($"c{Index} of {ClassName}");
+    /// <summary>Name of a concept by a person; null where nobody gave one. No part of a result.</summary>
+    [JsonIgnore]
+    public string? Name { get; init; }
+
+    /// <summary>Name for people: a person's, else the code.</summary>
+    public string Title => Name ?? Code;
+
+    /// <summary>What nobody had to name: "neuron 12", "c3 of zucchini".</summary>
+    public string Code => Kind == "neuron" ? FormattableString.Invariant($"neuron {Index}") : FormattableString.Invariant($"c{Index} of {ClassName}");
 }
 
 /// <summary>A concept in a formula.</summary>

@@ -96,7 +96,7 @@ public sealed record LabelQuery(string Source = "classes,hierarchy,attributes,me
                 "flagged" => u.Spurious.Count > 0,
                 _ => true,
             })
-            .Where(u => words.All(w => (u.Label ?? "").Contains(w, StringComparison.OrdinalIgnoreCase) || u.Title.Contains(w, StringComparison.OrdinalIgnoreCase)))
+            .Where(u => words.All(w => (u.Label ?? "").Contains(w, StringComparison.OrdinalIgnoreCase) || u.Title.Contains(w, StringComparison.OrdinalIgnoreCase) || u.Code.Contains(w, StringComparison.OrdinalIgnoreCase)))
             .OrderByDescending(u => u.Significant)
             .ThenByDescending(u => Math.Abs((u.HeldOutAuc ?? 0.5) - 0.5))
             .ThenBy(u => u.Kind)

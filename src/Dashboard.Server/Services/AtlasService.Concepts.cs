@@ -86,6 +86,14 @@ internal sealed partial class AtlasService
         };
     }
 
+    public async Task<IReadOnlyDictionary<int, string>> ConceptNamesAsync(string analysisId, CancellationToken cancellation = default)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        return await analyses.FindAsync(analysisId, cancellation) is { } analysis
+            ? (await AtlasRows.ConceptNamesAsync(database, analysis.Key, cancellation)).Where(pair => !string.IsNullOrWhiteSpace(pair.Value)).ToDictionary()
+            : new Dictionary<int, string>();
+    }
+
     public async Task<IReadOnlyDictionary<int, ShortLabel>> NeuronLabelsAsync(string analysisId, IReadOnlyCollection<int> channels, CancellationToken cancellation = default)
     {
         var found = new Dictionary<int, ShortLabel>();

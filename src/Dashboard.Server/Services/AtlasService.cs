@@ -70,7 +70,7 @@ internal sealed partial class AtlasService(
         var concepts = await database.Concepts.AsNoTracking().Where(row => row.AnalysisKey == key)
             .OrderBy(row => row.Class).ThenBy(row => row.Rank)
             .ToListAsync(cancellation);
-        var names = new ConceptNames(await ConceptNamesAsync(database, key, cancellation), labels);
+        var names = new ConceptNames(await AtlasRows.ConceptNamesAsync(database, key, cancellation), labels);
         var put = await PutAwayAsync(database, key, cancellation);
         var byClass = concepts.ToLookup(row => row.Class);
         var exemplars = (await database.Exemplars.AsNoTracking()
@@ -171,7 +171,7 @@ internal sealed partial class AtlasService(
     }
 
     private async Task<ConceptNames> NamesAsync(DashboardDbContext database, AnalysisEntity analysis, CancellationToken cancellation) => new(
-        await ConceptNamesAsync(database, analysis.Key, cancellation),
+        await AtlasRows.ConceptNamesAsync(database, analysis.Key, cancellation),
         analysis.State == AnalysisState.Completed ? await labelIndex.OfAsync(database, analysis.Id, analysis.Key, cancellation) : ShortLabels.None);
 
     // What concepts that a person has merged carry together; images are read only where somebody has.

@@ -97,6 +97,11 @@ internal sealed class FakeServices : IAnalysisService, IAtlasService, IAnnotatio
     public Task<IReadOnlyList<SharedMember>> ConceptTilesAsync(string analysisId, IReadOnlyList<int> concepts, CancellationToken cancellation = default) =>
         Task.FromResult<IReadOnlyList<SharedMember>>([.. concepts.Select(id => new SharedMember(id / 10, $"class {id / 10}", new ConceptTile(id, $"c{id % 10}", id % 10, 0.1)))]);
 
+    /// <summary>Names that people gave to concepts.</summary>
+    public Dictionary<int, string> GivenNames { get; } = [];
+
+    public Task<IReadOnlyDictionary<int, string>> ConceptNamesAsync(string analysisId, CancellationToken cancellation = default) => Task.FromResult<IReadOnlyDictionary<int, string>>(GivenNames);
+
     /// <summary>Labels of channels.</summary>
     public Dictionary<int, ShortLabel> Neurons { get; } = [];
 

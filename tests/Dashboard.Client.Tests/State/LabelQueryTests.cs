@@ -29,6 +29,18 @@ public sealed class LabelQueryTests
     public void Units_are_found_by_words_and_kind_clearest_significant_label_first(string? search, string? show, string keys) =>
         Assert.Equal(keys, string.Join(' ', LabelQuery.Filter(Units, search, show).Select(u => u.Key)));
 
+    [Fact]
+    public void A_persons_name_is_the_title_of_its_unit_which_is_found_by_name_and_code()
+    {
+        var labels = new LabelView { Units = Units }.Named(new Dictionary<int, string> { [13] = "long and green" });
+        Assert.Equal(["neuron 0", "neuron 1", "c2 of zucchini", "long and green"], labels.Units.Select(u => u.Title));
+        Assert.Equal("c3 of zucchini", labels.Units[3].Code);
+        Assert.Equal("c13", Assert.Single(LabelQuery.Filter(labels.Units, "GREEN", null)).Key);
+        Assert.Equal("c13", Assert.Single(LabelQuery.Filter(labels.Units, "c3 zucchini", null)).Key);
+        // The labels themselves are lent to all viewers.
+        Assert.All(Units, unit => Assert.Null(unit.Name));
+    }
+
     [Theory]
     [InlineData(null, null, null, "classes,hierarchy,attributes,metadata", 3, false)]
     [InlineData("attributes,classes", 1, true, "classes,attributes", 1, true)]

@@ -75,7 +75,10 @@ public sealed partial class LabelsPage
 
     private async Task OnTask(TaskView task)
     {
-        _labels = task.State == AnalysisState.Completed ? await Tasks.LabelsAsync(Id, task.Id, Lifetime) : null;
+        // All viewers look at the same labels; names are of this moment.
+        _labels = task.State == AnalysisState.Completed && await Tasks.LabelsAsync(Id, task.Id, Lifetime) is { } labels
+            ? labels.Named(await Atlas.ConceptNamesAsync(Id, Lifetime))
+            : null;
         Arrange();
     }
 
