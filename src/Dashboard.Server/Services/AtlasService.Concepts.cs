@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Analysis.Atlas;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.State;
@@ -159,11 +160,20 @@ internal sealed partial class AtlasService
             .OrderBy(row => row.Class).ThenBy(row => row.Rank).Select(row => new { row.Class, row.Id }).ToListAsync();
         var runFolder = folders.Run(analysis.Id);
         // Read past the cache of classes, which keeps those that people look at.
-        return ConceptBank.From(concepts.GroupBy(row => row.Class).Select(group =>
+        try
         {
-            var path = ClassArraysFile.PathOf(runFolder, group.Key);
-            return ((IReadOnlyList<int>)[.. group.Select(row => row.Id)], File.Exists(path) ? ClassArraysFile.ReadVectors(path) : []);
-        }));
+            return ConceptBank.From(concepts.GroupBy(row => row.Class).ToList().AsParallel().AsOrdered().Select(group =>
+            {
+                var path = ClassArraysFile.PathOf(runFolder, group.Key);
+                return ((IReadOnlyList<int>)[.. group.Select(row => row.Id)], File.Exists(path) ? ClassArraysFile.ReadVectors(path) : []);
+            }));
+        }
+        catch (AggregateException faults)
+        {
+            // The first tells as much as all.
+            ExceptionDispatchInfo.Capture(faults.InnerExceptions[0]).Throw();
+            throw;
+        }
     });
 
     private static double MeanCosine(IReadOnlyList<int> ids, ConceptBank bank)
