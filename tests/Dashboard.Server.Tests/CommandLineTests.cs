@@ -21,6 +21,38 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public async Task What_a_page_gives_as_an_architecture_opens_no_file_and_is_no_option()
+    {
+        var folder = Directory.CreateTempSubdirectory("atlas-argument-").FullName;
+        var outside = Directory.CreateTempSubdirectory("atlas-outside-").FullName;
+        try
+        {
+            var secret = Path.Combine(outside, "secret.txt");
+            await File.WriteAllTextAsync(secret, "first-secret second-secret\nthird-secret\n", Stop);
+            var (code, _, error) = await ChildProcess.RunAsync(["inspect", "--network", "/no/such", "--architecture", "@" + secret], TimeSpan.FromSeconds(60), Stop);
+            Assert.Equal(1, code);
+            Assert.DoesNotContain("-secret", error);
+
+            var network = Path.Combine(folder, "weights.safetensors");
+            await File.WriteAllTextAsync(network, "no weights", Stop);
+            await using var site = await TestSite.StartAsync(folder);
+            foreach (var architecture in new[] { "@" + secret, "--dataset=" + outside, "--help" })
+            {
+                var answer = await site.Http.GetAsync($"/api/networks/preview?path={Uri.EscapeDataString(network)}&dataset=&architecture={Uri.EscapeDataString(architecture)}", Stop);
+                var text = await answer.Content.ReadAsStringAsync(Stop);
+                Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+                Assert.DoesNotContain("-secret", text);
+                Assert.Contains("weights.safetensors", text);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+            Directory.Delete(outside, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task A_port_in_use_ends_with_1_and_the_remedy()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);

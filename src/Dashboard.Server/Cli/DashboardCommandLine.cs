@@ -40,7 +40,9 @@ internal static class DashboardCommandLine
         root.Subcommands.Add(InspectCommand.Create());
         root.Subcommands.Add(SeedCommand.Create());
         root.Subcommands.Add(WorkerCommand.Create());
-        var parsed = root.Parse(arguments);
+        // An argument that begins with @ is a value like any other: read as a file of arguments, it would show that file's words in a
+        // message to whoever gave the value, which may be a page.
+        var parsed = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors)

@@ -102,7 +102,8 @@ internal sealed class SourceService(AllowedRoots roots, OpenDatasets datasets, D
 
         if (!string.IsNullOrWhiteSpace(architecture))
         {
-            arguments.AddRange(["--architecture", architecture]);
+            // In one piece: whatever a person gives stays a value, and is never an option of its own.
+            arguments.Add("--architecture=" + architecture);
         }
 
         await _inspections.WaitAsync(cancellation);
