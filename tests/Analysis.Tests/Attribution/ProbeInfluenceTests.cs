@@ -61,6 +61,20 @@ public sealed class ProbeInfluenceTests
     }
 
     [Fact]
+    public void AnImageIsNotScoredByItselfAndAgreementIsThatOfThePairsOfNetworks()
+    {
+        var tau = new DenseMatrix(3, 2, [9, 1, 2, 9, 3, 5]);
+        // The first training image is the first target, the second the second.
+        Assert.Equal([1, 2, 4], AttributionScores.MeanOverOthers(tau, ["a", "b", "c"], ["a", "b"]));
+        Assert.Equal([double.NaN, 3], AttributionScores.MeanOverOthers(new DenseMatrix(2, 1, [9, 3]), ["a", "b"], ["a"]));
+
+        double[] up = [.. Enumerable.Range(0, 40)];
+        Assert.Null(AttributionScores.Agreement([up]));
+        Assert.Equal(new AttributionAgreement(1, 1, 1), AttributionScores.Agreement([up, [.. up.Select(v => v * v)]]));
+        Assert.Equal(new AttributionAgreement(-1, 0, 1), AttributionScores.Agreement([up, [.. up.Select(v => -v)]]));
+    }
+
+    [Fact]
     public void SpreadOfKnownScores()
     {
         var one = Diffuseness.Of([0, 0, 0, 5, 0, 0, 0, 0, 0, 0]);

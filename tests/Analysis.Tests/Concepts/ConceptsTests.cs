@@ -14,6 +14,20 @@ public sealed class ConceptsTests
 
     public ConceptsTests() => torch.set_num_threads(1);
 
+    [Fact]
+    public void ConceptsOfDifferentClassesAreSharedFromTheThresholdOnAndChainsOfSmallStepsAreNot()
+    {
+        static double[] At(double degrees) => [Math.Cos(degrees * Math.PI / 180), Math.Sin(degrees * Math.PI / 180)];
+        int?[] Groups(params (int Class, double Degrees)[] concepts) =>
+            ConceptMatching.Groups(new DenseMatrix(concepts.Length, 2, [.. concepts.SelectMany(c => At(c.Degrees))]), [.. concepts.Select(c => c.Class)]);
+
+        // 0.9 is the cosine of 25.84 degrees.
+        Assert.Equal([0, 0, null], Groups((0, 0), (1, 25), (2, 60)));
+        Assert.Equal([null, null], Groups((0, 0), (1, 27)));
+        Assert.Equal([null, null], Groups((0, 0), (0, 1)));
+        Assert.Equal([0, 0, null], Groups((0, 0), (1, 15), (2, 31)));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(40)]

@@ -99,6 +99,17 @@ public sealed class LinearSolverTests
     }
 
     [Fact]
+    public void BalancedAccuracyDoesNotRewardAlwaysGivingTheMoreFrequentAnswer()
+    {
+        double[] targets = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        var always = ProbeFitter.Score([.. Enumerable.Repeat(-1.0, 10)], targets, continuous: false);
+        Assert.Equal((0.8, 0.8, 0.5, 0.5), (always.Accuracy!.Value, always.Majority!.Value, always.BalancedAccuracy!.Value, always.Auc!.Value));
+        var half = ProbeFitter.Score([2, -3, -1, -1, -1, -1, -1, -1, 1, 1], targets, continuous: false);
+        Assert.Equal((0.7, 0.625), (half.Accuracy!.Value, half.BalancedAccuracy!.Value));
+        Assert.Equal(0.5, half.Auc!.Value);
+    }
+
+    [Fact]
     public void ClassesThatAConceptMayMoveByChanceAreNotSaidToBeMovedWhenManyAreTested()
     {
         static ClassInfluenceEntry Entry(double p, params double?[] derivative) => new()

@@ -27,6 +27,42 @@ public sealed class StrategiesTests
     }
 
     [Fact]
+    public void TheGraphSaysHowOftenAStrategyErrsAndWhichImagesHaveNoImportantConcept()
+    {
+        var (contributions, _) = TwoStrategies();
+        var (n, k) = (contributions.Rows, contributions.Columns);
+        // The same with a column for what no concept explains; three images rest on a concept that nobody else rests on.
+        var wide = new DenseMatrix(n, k + 1);
+        for (var i = 0; i < n; i++)
+        {
+            contributions.Row(i).CopyTo(wide.Row(i));
+        }
+
+        var lonely = Enumerable.Range(0, k).First(c => Enumerable.Range(0, n).All(i => contributions.Row(i).ToArray().Max() > contributions[i, c]));
+        for (var i = 0; i < 3; i++)
+        {
+            wide[i, lonely] = 50;
+        }
+
+        // Every image whose number is divisible by four is predicted as something else.
+        var logits = new DenseMatrix(n, 2);
+        for (var i = 0; i < n; i++)
+        {
+            logits[i, i % 4 == 0 ? 1 : 0] = 1;
+        }
+
+        var outputs = Analysis.Importance.ImageOutputs.From([.. Enumerable.Range(0, n)], logits, 0);
+        var graph = StrategicGraph.Build(wide, k, Analysis.Importance.Shares.Of(wide, k), outputs, 0, 0, TestContext.Current.CancellationToken);
+        Assert.Equal(3, graph.LeftOut);
+        Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(lonely, graph.Strongest[i]));
+        foreach (var strategy in graph.Strategies)
+        {
+            int[] members = [.. Enumerable.Range(0, n).Where(i => graph.Assignment[i] == strategy.Index)];
+            Assert.Equal(members.Count(i => i % 4 != 0) / (double)members.Length, strategy.Accuracy!.Value, 12);
+        }
+    }
+
+    [Fact]
     public void TypicalImagesShowTheirStrategyAndBorderlineOnesNearlyTheOther()
     {
         var (contributions, truth) = TwoStrategies();
