@@ -4,6 +4,7 @@ using Dashboard.Client.Components;
 using Dashboard.Client.Contracts;
 using Dashboard.Client.Pages.Samples;
 using Dashboard.Client.State;
+using Microsoft.AspNetCore.Components;
 using Xunit;
 
 namespace Dashboard.Client.Tests.Components;
@@ -37,6 +38,7 @@ public sealed class ComponentTests : BunitContext
     [Fact]
     public async Task More_of_a_selection_that_is_no_longer_shown_is_not_put_under_the_next()
     {
+        SetRendererInfo(new RendererInfo("Server", isInteractive: true));
         var more = new TaskCompletionSource<Paged<SampleTile>>();
         Func<int, int, CancellationToken, Task<Paged<SampleTile>>> first = (skip, _, _) => skip == 0 ? Task.FromResult(new Paged<SampleTile>([Samples.Sample(1)], 2)) : more.Task;
         Func<int, int, CancellationToken, Task<Paged<SampleTile>>> second = (_, _, _) => Task.FromResult(new Paged<SampleTile>([Samples.Sample(8)], 1));
