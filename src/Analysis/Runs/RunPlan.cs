@@ -76,7 +76,8 @@ public sealed class RunPlan : IDisposable
                 request.Scope,
                 request.Seed,
                 description.Classes.Select(c => c.Name));
-            ConceptsKey = ArtifactKey.Of("factor-concepts/3", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
+            // 4: effect of a unit of a signed coefficient.
+            ConceptsKey = ArtifactKey.Of("factor-concepts/4", FactorsKey, request.MostPerClass, request.Importance, mapping, names);
         }
 
         OutliersKey = ArtifactKey.Of("outliers/3", ConceptsKey);

@@ -16,7 +16,7 @@ public sealed class ProbeTask : IAnalysisTask
     public string Kind => "probe";
 
     /// <inheritdoc/>
-    public int Version => 2;
+    public int Version => 3;
 
     /// <inheritdoc/>
     public string Normalise(JsonElement parameters)
