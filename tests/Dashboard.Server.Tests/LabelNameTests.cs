@@ -79,6 +79,19 @@ public sealed class LabelNameTests
         }
     }
 
+    [Theory]
+    [InlineData("cat AND striped AND NOT red", "striped AND NOT red")]
+    [InlineData("cat", "cat")]
+    [InlineData("catfish AND striped", "catfish AND striped")]
+    [InlineData("cat AND striped OR red", "cat AND striped OR red")]
+    public async Task Beside_its_class_a_label_leaves_the_class_out(string label, string brief)
+    {
+        await using var site = await TestSite.StartAsync();
+        var key = await PlantAsync(site);
+        await LabelAsync(site, key, "aaaaaaaaaaaa", label, "{}");
+        Assert.All(await AllAsync(site), found => Assert.Equal((label, brief), (found?.Text, found?.Brief)));
+    }
+
     /// <summary>The label of the first concept as each view has it.</summary>
     private static async Task<List<ShortLabel?>> AllAsync(TestSite site)
     {

@@ -11,7 +11,11 @@ public interface IAnalysisView
 /// <param name="Text">The formula in words. Several concepts may share it.</param>
 /// <param name="Auc">AUC on images that the search did not see; null where none of them fulfils the formula.</param>
 /// <param name="Evidence">Address of the evidence.</param>
-public sealed record ShortLabel(string Text, double? Auc, string Evidence);
+public sealed record ShortLabel(string Text, double? Auc, string Evidence)
+{
+    /// <summary>The formula without the concept's own class, where that is one of its conditions: beside the class it says nothing new, and what tells its concepts apart comes after it.</summary>
+    public string Brief { get; init; } = Text;
+}
 
 /// <summary>What is known of how a concept is called.</summary>
 public interface INamedConcept

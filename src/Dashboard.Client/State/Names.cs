@@ -30,7 +30,7 @@ public static class Names
     public static string Channel(int channel, ShortLabel? label = null) => WithLabel(FormattableString.Invariant($"channel {channel}"), label);
 
     /// <summary>What nobody named, with its label where it has one, which is cut where it is long.</summary>
-    public static string WithLabel(string name, ShortLabel? label) => label is null ? name : $"{name} “{Cut(label.Text)}”";
+    public static string WithLabel(string name, ShortLabel? label) => label is null ? name : $"{name} “{Cut(label.Brief)}”";
 
     /// <summary>How surely a label fits, for tooltips.</summary>
     public static string Sureness(ShortLabel label) =>
