@@ -13,8 +13,11 @@ public interface IAnalysisView
 /// <param name="Evidence">Address of the evidence.</param>
 public sealed record ShortLabel(string Text, double? Auc, string Evidence)
 {
-    /// <summary>The formula without the concept's own class, where that is one of its conditions: beside the class it says nothing new, and what tells its concepts apart comes after it.</summary>
-    public string Brief { get; init; } = Text;
+    /// <summary>The formula without the concept's own class, where that is one of its conditions; null where it is not.</summary>
+    public string? WithinClass { get; init; }
+
+    /// <summary>What stands where the class is in sight: of the class itself the label says nothing new there, and what tells its concepts apart comes after it.</summary>
+    public string Brief => WithinClass ?? Text;
 }
 
 /// <summary>What is known of how a concept is called.</summary>

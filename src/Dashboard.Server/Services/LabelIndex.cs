@@ -162,13 +162,13 @@ internal sealed class ShortLabels
     public IReadOnlyList<string> OfClass(int index) => _classes.TryGetValue(index, out var labels) ? labels : [];
 
     private ShortLabel? Short(LabelledUnit? unit) =>
-        unit is null ? null : new ShortLabel(unit.Label!, unit.HeldOutAuc, _query.Address(_analysisId, unit.Key)) { Brief = Brief(unit.Label!, unit.ClassName) };
+        unit is null ? null : new ShortLabel(unit.Label!, unit.HeldOutAuc, _query.Address(_analysisId, unit.Key)) { WithinClass = WithinClass(unit.Label!, unit.ClassName) };
 
     // Behind an OR the class would not be a condition of the whole.
-    private static string Brief(string label, string? className) =>
+    private static string? WithinClass(string label, string? className) =>
         className is { Length: > 0 } && label.StartsWith(className + " AND ", StringComparison.Ordinal) && label[(className.Length + 5)..] is var rest && !rest.Contains(" OR ", StringComparison.Ordinal)
             ? rest
-            : label;
+            : null;
 }
 
 /// <summary>How the concepts of an analysis are called: the names that people gave, and labels.</summary>

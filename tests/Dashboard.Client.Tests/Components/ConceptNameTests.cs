@@ -96,6 +96,10 @@ public sealed class ConceptNameTests : BunitContext
         Assert.Equal($"c3 “{Formula}”", Names.Whole(tile));
         Assert.Equal("c3 “striped”", Names.Labelled(tile with { Label = Label with { Text = "striped" } }));
         Assert.Equal("c3 “" + new string('x', 31) + "…”", Names.Labelled(tile with { Label = Label with { Text = new string('x', 40) } }));
+        // Beside its class, without it; whole in tooltips.
+        var within = tile with { Label = Label with { Text = "cat AND striped", WithinClass = "striped" } };
+        Assert.Equal(("c3 “striped”", "c3 “cat AND striped”"), (Names.Labelled(within), Names.Whole(within)));
+        Assert.Equal("striped", Render<ConceptName>(p => p.Add(c => c.Concept, within)).Find(".given").TextContent);
         Assert.Equal("channel 12", Names.Channel(12));
         Assert.Equal("channel 12 “striped”", Names.Channel(12, Label with { Text = "striped" }));
     }
