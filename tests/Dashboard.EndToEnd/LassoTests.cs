@@ -12,6 +12,7 @@ public sealed class LassoTests(Stage stage)
         // What the page says to the server waits, in order, while the line is slow.
         var slow = false;
         var waiting = new Queue<Action>();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await page.RouteWebSocketAsync(
             new Regex("/_blazor"),
             line =>
@@ -35,6 +36,7 @@ public sealed class LassoTests(Stage stage)
                         if (slow)
                         {
                             waiting.Enqueue(send);
+                            held.TrySetResult();
                         }
                         else
                         {
@@ -54,9 +56,10 @@ public sealed class LassoTests(Stage stage)
         await lasso.ClickAsync();
         await Expect(lasso).ToHaveAttributeAsync("aria-pressed", "true");
         await DrawAsync(page, 0.03, 0.97);
+        // What the browser says reaches the line a little after the mouse is let go.
+        await held.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         lock (waiting)
         {
-            Assert.NotEmpty(waiting);
             slow = false;
             while (waiting.TryDequeue(out var send))
             {
